@@ -1,0 +1,2 @@
+//! The program `breakerbox`.
+fn main() {}

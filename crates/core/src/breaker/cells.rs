@@ -1,0 +1,140 @@
+//! All cells of one breaker: one at first, more when more threads come.
+
+use super::cell::Cell;
+use crate::slot;
+use crate::sync::{AtomicU32, Mutex, OnceLock, Ordering, lock};
+
+/// Chunk `k` holds the cells of 8 x 2^k slots; seven of them are enough for [`slot::LIMIT`].
+const CHUNKS: usize = 7;
+const FIRST_CHUNK: u32 = 8;
+
+type Chunk = Box<[OnceLock<Box<Cell>>]>;
+
+#[derive(Debug)]
+pub(super) struct Cells {
+    /// The slot of the thread that `first` belongs to; 0 while nobody came.
+    owner: AtomicU32,
+    first: Cell,
+    more: OnceLock<Box<More>>,
+}
+
+#[derive(Debug)]
+struct More {
+    chunks: [OnceLock<Chunk>; CHUNKS],
+    /// For threads without a slot of their own.
+    shared: Cell,
+    shared_writer: Mutex<()>,
+}
+
+impl Cells {
+    pub(super) fn new() -> Self {
+        Self { owner: AtomicU32::new(0), first: Cell::new(), more: OnceLock::new() }
+    }
+
+    /// Runs `write` on the cell of this thread.
+    #[inline]
+    pub(super) fn write<R>(&self, write: impl FnOnce(&Cell) -> R) -> R {
+        let slot = slot::current();
+        if self.owner.load(Ordering::Relaxed) == slot {
+            write(&self.first)
+        } else if let Some(cell) = self.other(slot) {
+            write(cell)
+        } else {
+            self.write_rarely(slot, write)
+        }
+    }
+
+    /// The cell of a slot that does not own the first one, where it has been made.
+    #[inline]
+    fn other(&self, slot: u32) -> Option<&Cell> {
+        let more = self.more.get()?;
+        if slot == slot::SHARED {
+            return None;
+        }
+        let (chunk, index) = place(slot);
+        more.chunks[chunk].get()?[index].get().map(|cell| &**cell)
+    }
+
+    #[cold]
+    fn write_rarely<R>(&self, slot: u32, write: impl FnOnce(&Cell) -> R) -> R {
+        if slot == slot::SHARED {
+            let more = self.more();
+            let _writer = lock(&more.shared_writer);
+            return write(&more.shared);
+        }
+        // Whoever comes first takes the cell that is already there.
+        if self.owner.compare_exchange(0, slot, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            return write(&self.first);
+        }
+        let (chunk, index) = place(slot);
+        let chunk = self.more().chunks[chunk]
+            .get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| OnceLock::new()).collect());
+        write(chunk[index].get_or_init(|| Box::new(Cell::new())))
+    }
+
+    fn more(&self) -> &More {
+        self.more.get_or_init(|| {
+            Box::new(More {
+                chunks: std::array::from_fn(|_| OnceLock::new()),
+                shared: Cell::new(),
+                shared_writer: Mutex::new(()),
+            })
+        })
+    }
+
+    /// All cells there are.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Cell> {
+        let more = self.more.get();
+        let others = more.into_iter().flat_map(|more| {
+            let chunks = more.chunks.iter().filter_map(OnceLock::get);
+            let cells = chunks.flat_map(|chunk| chunk.iter().filter_map(OnceLock::get));
+            cells.map(|cell| &**cell).chain(std::iter::once(&more.shared))
+        });
+        std::iter::once(&self.first).chain(others)
+    }
+}
+
+/// The chunk of a slot, and its place in it.
+#[inline]
+fn place(slot: u32) -> (usize, usize) {
+    let number = slot - 1 + FIRST_CHUNK;
+    let chunk = number.ilog2() - FIRST_CHUNK.ilog2();
+    (chunk as usize, (number - (FIRST_CHUNK << chunk)) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_slot_has_its_own_place() {
+        let mut next = [0; CHUNKS];
+        for slot in 1..=slot::LIMIT {
+            let (chunk, index) = place(slot);
+            assert_eq!(index, next[chunk]);
+            assert!(index < (FIRST_CHUNK << chunk) as usize);
+            next[chunk] += 1;
+        }
+        assert_eq!(next, [8, 16, 32, 64, 128, 256, 512]);
+    }
+
+    #[test]
+    fn many_threads_lose_no_count() {
+        let cells = Cells::new();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10_000 {
+                        cells.write(|cell| cell.started.bump());
+                    }
+                });
+            }
+            scope.spawn(|| {
+                for _ in 0..1000 {
+                    cells.write_rarely(slot::SHARED, |cell| cell.started.bump());
+                }
+            });
+        });
+        assert_eq!(cells.iter().map(|cell| cell.started.read()).sum::<u64>(), 41_000);
+    }
+}
