@@ -66,13 +66,13 @@ impl Breaker {
     #[inline]
     pub(super) fn record_good(&self, window: u64, now: Timestamp, notice: Notice<'_>) {
         let turned = match &self.calls {
-            None => self.cells.write(|cell| {
+            None => self.count(|cell| {
                 let turned = cell.turn(window, now.as_nanos(), self.rules.bucket());
                 cell.success();
                 turned
             }),
             Some(calls) => {
-                self.cells.write(|cell| cell.success());
+                self.count(|cell| cell.success());
                 calls.record(window, false, false);
                 false
             }
@@ -96,7 +96,7 @@ impl Breaker {
         notice: Notice<'_>,
     ) {
         let by_time = self.calls.is_none();
-        self.cells.write(|cell| {
+        self.count(|cell| {
             if by_time {
                 cell.turn(window, now.as_nanos(), self.rules.bucket());
             }
@@ -185,7 +185,7 @@ impl Breaker {
     fn parts(&self, window: u64, now: Timestamp) -> impl Iterator<Item = Option<Counts>> {
         let width = self.rules.bucket();
         let bucket = now.as_nanos() / width;
-        self.cells.iter().map(move |cell| cell.counts(window, bucket, width))
+        self.all_cells().map(move |cell| cell.counts(window, bucket, width))
     }
 
     /// The same for a person's eyes: a thread that is interrupted while turning its part on, and so

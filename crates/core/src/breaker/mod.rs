@@ -28,6 +28,7 @@ pub use state::{Cause, Control, Rejected, State, Transition};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 use crate::{Outcome, Timestamp};
 use calls::CallWindow;
+use cell::Cell;
 use cells::Cells;
 use control::{Changes, Machine, Probe};
 use state::Word;
@@ -59,11 +60,10 @@ pub type Notice<'a> = &'a mut dyn FnMut(Transition);
 /// assert_eq!(breaker.state(start + Duration::from_secs(30)), State::HalfOpen);
 /// ```
 #[derive(Debug)]
+#[repr(C)] // The first line of the cache holds what every call reads; the cell has its own lines.
 pub struct Breaker {
     /// State, generation and "no more probes" in one word. Written only under the lock.
     word: AtomicU64,
-    /// When the state ends by time, for those who reject without the lock.
-    due: AtomicU64,
     /// Odd: good outcomes are judged too. The rest counts judgements, so that an older one cannot
     /// overwrite a newer one.
     attentive: AtomicU64,
@@ -72,8 +72,11 @@ pub struct Breaker {
     rules: Arc<Rules>,
     /// The window, where it is one by calls; one by time lives in the cells.
     calls: Option<Box<CallWindow>>,
-    machine: Mutex<Machine>,
     cells: Cells,
+    /// When the state ends by time, for those who reject without the lock.
+    due: AtomicU64,
+    machine: Mutex<Machine>,
+    first: Cell,
 }
 
 impl Breaker {
@@ -89,8 +92,9 @@ impl Breaker {
                 Window::Calls(calls) => Some(Box::new(CallWindow::new(calls))),
                 Window::Time(_) => None,
             },
-            machine: Mutex::new(machine),
             cells: Cells::new(),
+            machine: Mutex::new(machine),
+            first: Cell::new(),
             rules,
         }
     }
@@ -122,7 +126,7 @@ impl Breaker {
         if !word.is_closed() {
             return None;
         }
-        self.cells.write(|cell| cell.started.bump());
+        self.count(|cell| cell.started.bump());
         Some(Permit { word, started: now })
     }
 
@@ -132,7 +136,7 @@ impl Breaker {
             Some(answer) => answer,
             None => self.answer(now, notice),
         };
-        self.cells.write(|cell| match &answer {
+        self.count(|cell| match &answer {
             Err(_) => cell.rejected.bump(),
             Ok(permit) if permit.state() == State::Disabled => cell.unrecorded.bump(),
             Ok(_) => cell.started.bump(),
@@ -303,7 +307,7 @@ impl Breaker {
             time_in: machine.time_in(now),
             window: self.window_snapshot(machine.window(), now),
         };
-        for cell in self.cells.iter() {
+        for cell in self.all_cells() {
             // What has ended before what has started: nothing is in flight that never started.
             snapshot.successes += cell.successes.read();
             snapshot.failures += cell.failures.read();
@@ -311,7 +315,7 @@ impl Breaker {
             snapshot.late += cell.late.read();
             snapshot.slow += cell.slow.read();
         }
-        for cell in self.cells.iter() {
+        for cell in self.all_cells() {
             snapshot.started += cell.started.read();
             snapshot.rejected += cell.rejected.read();
             snapshot.unrecorded += cell.unrecorded.read();
@@ -319,6 +323,16 @@ impl Breaker {
         let ended = snapshot.successes + snapshot.failures + snapshot.ignored + snapshot.late;
         snapshot.in_flight = snapshot.started.saturating_sub(ended);
         snapshot
+    }
+
+    /// Counts in the cell of this thread.
+    #[inline]
+    fn count<R>(&self, write: impl FnOnce(&Cell) -> R) -> R {
+        self.cells.write(&self.first, write)
+    }
+
+    fn all_cells(&self) -> impl Iterator<Item = &Cell> {
+        std::iter::once(&self.first).chain(self.cells.others())
     }
 
     /// The machine as it is at `now`, time's changes done, on a copy.
@@ -373,7 +387,7 @@ impl Breaker {
                 self.probe_ended(permit, now, Ended::As(outcome), slow, notice);
             }
             _ if !self.counts_now(&permit) => self.too_late(&permit),
-            _ if outcome == Outcome::Ignored => self.cells.write(|cell| cell.ignored.bump()),
+            _ if outcome == Outcome::Ignored => self.count(|cell| cell.ignored.bump()),
             _ => {
                 let recorded = Recorded { failed, slow, ended: true };
                 self.record_bad(permit.generation(), now, recorded, notice);
@@ -384,7 +398,7 @@ impl Breaker {
     /// Its generation is over: it is counted, and does not act.
     fn too_late(&self, permit: &Permit) {
         if permit.state() != State::Disabled {
-            self.cells.write(|cell| cell.late.bump());
+            self.count(|cell| cell.late.bump());
         }
     }
 
@@ -419,7 +433,7 @@ impl Breaker {
         }
         self.publish(&machine);
         drop(machine);
-        self.cells.write(|cell| match ended {
+        self.count(|cell| match ended {
             _ if !mine => cell.late.bump(),
             Ended::As(Outcome::Ignored) => cell.ignored.bump(),
             Ended::As(outcome) => cell.bad(outcome == Outcome::Failure, slow),
