@@ -335,3 +335,38 @@ impl Rules {
         self.open_for.initial.min(window).min(slow)
     }
 }
+
+impl fmt::Display for Rules {
+    /// The rules as a clause: "opens at 50 % failures of at least 20 calls in 10s, for 5s".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut trips = Vec::new();
+        if let Some(rate) = self.failure_rate {
+            trips.push(format!("{} % failures", percent(rate)));
+        }
+        if let (Some(rate), Some(slow_call)) = (self.slow_call_rate, self.slow_call) {
+            trips.push(format!("{} % slower than {slow_call:?}", percent(rate)));
+        }
+        let window = match self.window {
+            Window::Calls(calls) => format!("the last {calls}"),
+            Window::Time(time) => format!("{time:?}"),
+        };
+        write!(f, "opens at {}", trips.join(" or "))?;
+        if !trips.is_empty() {
+            write!(f, " of at least {} calls in {window}", self.min_calls)?;
+        }
+        if let Some(failures) = self.consecutive_failures {
+            let or = if trips.is_empty() { "" } else { " or " };
+            write!(f, "{or}{failures} failures in a row")?;
+        }
+        write!(f, ", for {:?}", self.open_for.initial)?;
+        if self.open_for.max > self.open_for.initial && self.open_for.factor > 1.0 {
+            write!(f, " growing to {:?}", self.open_for.max)?;
+        }
+        Ok(())
+    }
+}
+
+/// A rate in percent, without the noise of binary fractions.
+fn percent(rate: f64) -> f64 {
+    (rate * 1e8).round() / 1e6
+}

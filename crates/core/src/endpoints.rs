@@ -1,0 +1,128 @@
+//! The endpoints of one upstream, each behind a breaker of its own.
+
+use crate::Timestamp;
+use crate::breaker::{Breaker, Notice, Permit, Rejected, Rules};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// The endpoints of one upstream: who gets the next call.
+///
+/// Round robin over the endpoints whose breaker admits; only when none does is a call rejected. A
+/// breaker on a whole sharded service would turn a partial outage into a total one.
+#[derive(Debug)]
+pub struct Endpoints {
+    breakers: Option<Box<[Breaker]>>,
+    count: usize,
+    /// Where the next round starts.
+    next: AtomicUsize,
+}
+
+/// A call goes to this endpoint, and holds the permit of its breaker, where there are breakers.
+#[derive(Debug)]
+pub(crate) struct Picked {
+    pub(crate) endpoint: usize,
+    pub(crate) permit: Option<Permit>,
+}
+
+impl Endpoints {
+    /// So many endpoints, at least one, with a breaker each where there are rules for one. `seed`
+    /// makes their jitter repeatable, each one's its own.
+    pub fn new(count: usize, rules: Option<Arc<Rules>>, now: Timestamp, seed: u64) -> Self {
+        let count = count.max(1);
+        let breaker = |rules: &Arc<Rules>, endpoint: usize| {
+            Breaker::new(Arc::clone(rules), now, seed.wrapping_add(endpoint as u64))
+        };
+        Self {
+            breakers: rules.map(|rules| (0..count).map(|it| breaker(&rules, it)).collect()),
+            count,
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The breaker of an endpoint, where it has one.
+    pub fn breaker(&self, endpoint: usize) -> Option<&Breaker> {
+        self.breakers.as_ref()?.get(endpoint)
+    }
+
+    /// Whether a call would find an endpoint now.
+    pub fn admits(&self, now: Timestamp) -> bool {
+        match &self.breakers {
+            None => true,
+            Some(breakers) => breakers.iter().any(|breaker| breaker.admits(now)),
+        }
+    }
+
+    /// The endpoint of the next call.
+    ///
+    /// # Errors
+    /// No breaker admits it. The rejection says when the first of them may.
+    #[inline]
+    pub(crate) fn pick(
+        &self,
+        now: Timestamp,
+        notice: &mut dyn FnMut(usize, crate::breaker::Transition),
+    ) -> Result<Picked, Rejected> {
+        let Some(breakers) = &self.breakers else {
+            return Ok(Picked { endpoint: self.first(), permit: None });
+        };
+        if let [breaker] = &**breakers {
+            let permit = breaker.admit(now, &mut |change| notice(0, change))?;
+            return Ok(Picked { endpoint: 0, permit: Some(permit) });
+        }
+        let first = self.first();
+        let mut best: Option<Rejected> = None;
+        for offset in 0..self.count {
+            let endpoint = (first + offset) % self.count;
+            match breakers[endpoint].admit(now, &mut |change| notice(endpoint, change)) {
+                Ok(permit) => return Ok(Picked { endpoint, permit: Some(permit) }),
+                Err(rejected) => best = Some(best.map_or(rejected, |best| sooner(best, rejected))),
+            }
+        }
+        // There is at least one endpoint, so at least one has answered.
+        Err(best.unwrap_or(Rejected { state: crate::breaker::State::Open, retry_after: None }))
+    }
+
+    /// The same where nothing needs the time: one endpoint, and its circuit is closed.
+    #[inline]
+    pub(crate) fn pick_closed(&self) -> Option<Picked> {
+        match self.breakers.as_deref() {
+            None => Some(Picked { endpoint: self.first(), permit: None }),
+            Some([breaker]) => {
+                let permit = Some(breaker.admit_closed(Timestamp::ZERO)?);
+                Some(Picked { endpoint: 0, permit })
+            }
+            Some(_) => None,
+        }
+    }
+
+    #[inline]
+    fn first(&self) -> usize {
+        if self.count == 1 { 0 } else { self.next.fetch_add(1, Ordering::Relaxed) % self.count }
+    }
+
+    /// Runs `back` on the breaker that gave a permit.
+    #[inline]
+    pub(crate) fn give_back(
+        &self,
+        picked: Picked,
+        notice: &mut dyn FnMut(usize, crate::breaker::Transition),
+        back: impl FnOnce(&Breaker, Permit, Notice<'_>),
+    ) {
+        let Picked { endpoint, permit } = picked;
+        if let (Some(breaker), Some(permit)) = (self.breaker(endpoint), permit) {
+            back(breaker, permit, &mut |change| notice(endpoint, change));
+        }
+    }
+}
+
+/// The rejection that ends sooner.
+fn sooner(one: Rejected, two: Rejected) -> Rejected {
+    let wait = |rejected: &Rejected| rejected.retry_after.unwrap_or(Duration::MAX);
+    if wait(&two) < wait(&one) { two } else { one }
+}
