@@ -1,1 +1,66 @@
-//! breakerbox
+//! Circuit breaker, timeouts and fallback for async and blocking calls.
+//!
+//! A service that is down should not take its callers with it. A circuit breaker watches the
+//! outcomes of calls. When too many fail it *opens*: calls are rejected at once, without waiting for
+//! a timeout, and the service is left alone. After a while it is *half-open*: a few probes find out
+//! whether the service works again, and if it does the circuit *closes*.
+//!
+//! ```
+//! use breakerbox::{Breaker, Error};
+//! use std::time::Duration;
+//!
+//! # async fn fetch(_: u32) -> Result<String, std::io::Error> { Ok(String::new()) }
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), breakerbox::BuildError> {
+//! let posts = Breaker::builder("posts")
+//!     .attempt_timeout(Duration::from_secs(3))
+//!     .open_for(Duration::from_secs(30))
+//!     .build()?;
+//!
+//! match posts.call(|| fetch(1)).await {
+//!     Ok(post) => println!("{post}"),
+//!     Err(Error::Rejected(why)) => println!("not even tried: {why}"),
+//!     Err(Error::Timeout(timeout)) => println!("{timeout}"),
+//!     Err(Error::Inner(error)) => println!("tried and failed: {error}"),
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! A call through a closed breaker takes no lock, allocates nothing and makes no timer unless its
+//! operation is pending.
+//!
+//! - [`Breaker`] for async operations, [`BlockingBreaker`] for others, [`Breaker::permit`] for code
+//!   that cannot be wrapped;
+//! - [`Breaker::classify`] says what is a failure, [`Breaker::fallback`] what to answer instead;
+//! - [`Breaker::on_event`] and [`Breaker::events`] tell what happens, [`Breaker::stats`] what has;
+//! - [`Registry`] finds breakers by name;
+//! - [`clock`] lets tests decide what time it is.
+//!
+//! # Features
+//!
+//! - `tokio` (default): attempt timeout and deadline, by tokio's timer.
+//! - `test-util`: a clock that follows tokio's paused time.
+//! - `config`: reading configuration files.
+
+mod breaker;
+pub mod clock;
+#[cfg(feature = "config")]
+pub mod config;
+mod error;
+mod events;
+mod name;
+mod registry;
+
+pub use breaker::{
+    Answer, BlockingBreaker, BlockingProtection, Breaker, BuildError, Builder, ByResult,
+    CallResult, Calling, ChooseClock, Classify, NoFallback, NoTimer, OwnedPermit, Permit,
+    Protection, Recover, Stats, WithTimer,
+};
+pub use breakerbox_core::breaker::{Cause, Control, OpenFor, Settings, State, Transition, Window};
+pub use breakerbox_core::{Durations, Outcome, Timestamp};
+pub use error::{Error, Rejection, Timeout, TimeoutKind};
+pub use events::{Event, EventKind, Events, ListenerId, STREAM_CAPACITY};
+pub use name::Name;
+pub use registry::{DEFAULT_CAPACITY, Registry, RegistryError};
+
+/// The rules themselves, for those who drive the machines on their own.
+pub use breakerbox_core as core;

@@ -24,6 +24,12 @@ pub enum Window {
     Time(Duration),
 }
 
+impl From<Duration> for Window {
+    fn from(time: Duration) -> Self {
+        Self::Time(time)
+    }
+}
+
 /// How long the circuit stays open.
 ///
 /// The n-th opening in a row lasts `min(initial x factor^n, max)`, spread by jitter over 0.5 to 1.5
@@ -44,6 +50,12 @@ impl OpenFor {
     /// Always the same duration, without jitter.
     pub const fn fixed(duration: Duration) -> Self {
         Self { initial: duration, factor: 1.0, max: duration, jitter: false }
+    }
+}
+
+impl From<Duration> for OpenFor {
+    fn from(duration: Duration) -> Self {
+        Self::fixed(duration)
     }
 }
 

@@ -1,0 +1,304 @@
+//! How a breaker is made.
+
+use super::inner::{Inner, Rare};
+use super::{BlockingBreaker, Breaker};
+use crate::Name;
+use crate::clock::{Clock, SystemClock};
+use crate::events::Listeners;
+use breakerbox_core::Histogram;
+use breakerbox_core::breaker::{OpenFor, Settings, SettingsError, Window};
+use breakerbox_core::pipeline::{self, Pipeline};
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// No call of the breaker needs a timer, so blocking calls can have it.
+#[derive(Debug)]
+pub enum NoTimer {}
+
+/// Calls of the breaker are stopped by a timer, so they must be async.
+#[derive(Debug)]
+pub enum WithTimer {}
+
+/// The default clock: chosen when the breaker is built.
+#[derive(Clone, Copy, Debug)]
+pub struct ChooseClock;
+
+/// Makes a [`Breaker`] or a [`BlockingBreaker`].
+#[derive(Debug)]
+#[must_use = "nothing is made until `build`"]
+pub struct Builder<C = ChooseClock, T = NoTimer> {
+    name: Name,
+    settings: Settings,
+    attempt_timeout: Option<Duration>,
+    deadline: Option<Duration>,
+    latencies: bool,
+    seed: Option<u64>,
+    clock: C,
+    timer: PhantomData<T>,
+}
+
+impl Builder {
+    pub(crate) fn named(name: &str) -> Self {
+        Self {
+            name: Name::new(name),
+            settings: Settings::default(),
+            attempt_timeout: None,
+            deadline: None,
+            latencies: false,
+            seed: None,
+            clock: ChooseClock,
+            timer: PhantomData,
+        }
+    }
+}
+
+impl<C, T> Builder<C, T> {
+    fn set(mut self, set: impl FnOnce(&mut Settings)) -> Self {
+        set(&mut self.settings);
+        self
+    }
+
+    /// Opens when this fraction of the calls in the window failed: above 0, at most 1. Default: 0.5
+    /// where nothing else is named that opens the circuit.
+    pub fn failure_rate(self, rate: f64) -> Self {
+        self.set(|settings| settings.failure_rate = Some(rate))
+    }
+
+    /// A call that takes longer than this is slow. Default: none is.
+    pub fn slow_call(self, longer_than: Duration) -> Self {
+        self.set(|settings| settings.slow_call = Some(longer_than))
+    }
+
+    /// Opens when this fraction of the calls in the window was slow. Default: off.
+    pub fn slow_call_rate(self, rate: f64) -> Self {
+        self.set(|settings| settings.slow_call_rate = Some(rate))
+    }
+
+    /// Opens after so many failures without a success between them. Default: off.
+    pub fn consecutive_failures(self, failures: u32) -> Self {
+        self.set(|settings| settings.consecutive_failures = Some(failures))
+    }
+
+    /// Takes the rates over the last so long, in ten buckets; 1 ms to 1 h. Default: 10 s.
+    pub fn window(self, time: Duration) -> Self {
+        self.set(|settings| settings.window = Some(Window::Time(time)))
+    }
+
+    /// Takes the rates over exactly the last so many calls; at most 65,536.
+    pub fn window_calls(self, calls: u32) -> Self {
+        self.set(|settings| settings.window = Some(Window::Calls(calls)))
+    }
+
+    /// With fewer calls in the window no rate is judged. Default: 20, or the size of a smaller
+    /// window by calls.
+    pub fn min_calls(self, calls: u32) -> Self {
+        self.set(|settings| settings.min_calls = Some(calls))
+    }
+
+    /// Judges the rates only when a call fails or is slow, never on a good one.
+    pub fn only_on_failure(self, only: bool) -> Self {
+        self.set(|settings| settings.only_on_failure = only)
+    }
+
+    /// How long the circuit stays open: a duration, or an [`OpenFor`] that grows. Default: 5 s,
+    /// doubling to 60 s, with jitter; a bare duration is fixed.
+    pub fn open_for(self, open_for: impl Into<OpenFor>) -> Self {
+        self.set(|settings| settings.open_for = Some(open_for.into()))
+    }
+
+    /// The most probes that a half-open episode admits. Default: `successes_to_close`, else 1.
+    pub fn probes(self, probes: u32) -> Self {
+        self.set(|settings| settings.probes = Some(probes))
+    }
+
+    /// How many probes must succeed to close the circuit. Default: `probes`, else 1.
+    pub fn successes_to_close(self, successes: u32) -> Self {
+        self.set(|settings| settings.successes_to_close = Some(successes))
+    }
+
+    /// Replaces all settings of the breaker. Their `attempt_timeout` only bounds the lease of a
+    /// probe; what stops calls is the builder's.
+    pub fn settings(self, settings: Settings) -> Self {
+        self.set(|all| *all = settings)
+    }
+
+    /// Keeps a histogram of latencies (3.6 KiB), for percentiles. It costs two readings of the clock
+    /// and two atomic additions a call. Default: off.
+    pub fn latencies(mut self, keep: bool) -> Self {
+        self.latencies = keep;
+        self
+    }
+
+    /// Makes the jitter repeatable. Default: another seed for each breaker.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Uses this clock. Default: the coarse system clock, or the precise one if a setting is shorter
+    /// than ten ticks of the coarse one.
+    pub fn clock<D: Clock>(self, clock: D) -> Builder<D, T> {
+        Builder {
+            name: self.name,
+            settings: self.settings,
+            attempt_timeout: self.attempt_timeout,
+            deadline: self.deadline,
+            latencies: self.latencies,
+            seed: self.seed,
+            clock,
+            timer: PhantomData,
+        }
+    }
+
+    fn with_timer(self) -> Builder<C, WithTimer> {
+        Builder {
+            name: self.name,
+            settings: self.settings,
+            attempt_timeout: self.attempt_timeout,
+            deadline: self.deadline,
+            latencies: self.latencies,
+            seed: self.seed,
+            clock: self.clock,
+            timer: PhantomData,
+        }
+    }
+
+    fn make<D: Clock>(
+        self,
+        clock: impl FnOnce(C, Duration) -> D,
+    ) -> Result<Breaker<D>, BuildError> {
+        let refuse = |error| BuildError { name: self.name.clone(), error };
+        let attempt_timeout = self.attempt_timeout;
+        for (field, duration) in [("attempt_timeout", attempt_timeout), ("deadline", self.deadline)]
+        {
+            if duration == Some(Duration::ZERO) {
+                return Err(refuse(SettingsError {
+                    field,
+                    message: "is zero, so no call can succeed".into(),
+                    fix: "give a longer duration".into(),
+                }));
+            }
+        }
+        let lease = attempt_timeout.or(self.settings.attempt_timeout);
+        let settings = Settings { attempt_timeout: lease, ..self.settings };
+        let rules = settings.check().map_err(refuse)?;
+        let never = Duration::MAX;
+        let limits = attempt_timeout.unwrap_or(never).min(self.deadline.unwrap_or(never));
+        let clock = clock(self.clock, rules.shortest().min(limits));
+        let settings = pipeline::Settings {
+            deadline: self.deadline,
+            attempt_timeout,
+            breaker: Some(rules.into()),
+            endpoints: 1,
+            // Each call says whether it has one; the machine says where it would stand in.
+            fallback: true,
+        };
+        let seed = self.seed.unwrap_or_else(|| fastrand::u64(..));
+        let inner = Inner {
+            name: self.name,
+            pipeline: Pipeline::new(settings, clock.now(), seed),
+            clock,
+            listeners: Listeners::default(),
+            latency: self.latencies.then(Histogram::new),
+            rare: Rare::default(),
+        };
+        Ok(Breaker { inner: Arc::new(inner) })
+    }
+}
+
+/// A timer needs a runtime's, or a clock of one's own that brings one.
+macro_rules! timers {
+    ($clock:ty $(, $bound:ident)?) => {
+        impl<$($bound: Clock,)? T> Builder<$clock, T> {
+            /// Stops an operation that takes longer than this, as a failure. Default: none is.
+            pub fn attempt_timeout(mut self, timeout: Duration) -> Builder<$clock, WithTimer> {
+                self.attempt_timeout = Some(timeout);
+                self.with_timer()
+            }
+
+            /// Stops a whole call that takes longer than this. Default: none is.
+            pub fn deadline(mut self, deadline: Duration) -> Builder<$clock, WithTimer> {
+                self.deadline = Some(deadline);
+                self.with_timer()
+            }
+        }
+    };
+}
+
+#[cfg(feature = "tokio")]
+timers!(ChooseClock);
+timers!(C, C);
+
+impl<T> Builder<ChooseClock, T> {
+    /// Makes the breaker.
+    ///
+    /// # Errors
+    /// The first setting that is out of range or contradicts another.
+    pub fn build(self) -> Result<Breaker, BuildError> {
+        self.make(|ChooseClock, shortest| SystemClock::for_durations_from(shortest))
+    }
+}
+
+impl Builder<ChooseClock, NoTimer> {
+    /// Makes a breaker for blocking operations.
+    ///
+    /// # Errors
+    /// The first setting that is out of range or contradicts another.
+    pub fn build_blocking(self) -> Result<BlockingBreaker, BuildError> {
+        self.build().map(Breaker::into_blocking)
+    }
+}
+
+impl<C: Clock, T> Builder<C, T> {
+    /// Makes the breaker.
+    ///
+    /// # Errors
+    /// The first setting that is out of range or contradicts another.
+    pub fn build(self) -> Result<Breaker<C>, BuildError> {
+        self.make(|clock, _| clock)
+    }
+}
+
+impl<C: Clock> Builder<C, NoTimer> {
+    /// Makes a breaker for blocking operations.
+    ///
+    /// # Errors
+    /// The first setting that is out of range or contradicts another.
+    pub fn build_blocking(self) -> Result<BlockingBreaker<C>, BuildError> {
+        self.build().map(Breaker::into_blocking)
+    }
+}
+
+/// Why a breaker could not be made.
+///
+/// ```
+/// use breakerbox::Breaker;
+///
+/// let error = Breaker::builder("posts").failure_rate(50.0).build().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "breaker `posts`: `failure_rate` is more than 1; write 50 % as 0.5"
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildError {
+    name: Name,
+    error: SettingsError,
+}
+
+impl BuildError {
+    /// The setting at fault, and what to do about it.
+    pub fn setting(&self) -> &SettingsError {
+        &self.error
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "breaker `{}`: {}", self.name, self.error)
+    }
+}
+
+impl std::error::Error for BuildError {}

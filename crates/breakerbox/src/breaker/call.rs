@@ -1,0 +1,156 @@
+//! The future of one call.
+
+use super::inner::Inner;
+use super::protect::{Classify, Recover};
+use crate::Error;
+use crate::clock::Clock;
+use breakerbox_core::Timestamp;
+use breakerbox_core::pipeline::{Call, Ending};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+pin_project_lite::pin_project! {
+    /// The future of one call through a breaker. The call begins when it is first polled.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Calling<'a, C, Op, Fut, K, F>
+    where
+        C: Clock,
+    {
+        inner: &'a Inner<C>,
+        operation: Option<Op>,
+        classify: K,
+        fallback: Option<F>,
+        call: Option<Call>,
+        #[pin]
+        running: Option<Fut>,
+        // Made when the operation is first pending, if time matters at all.
+        #[pin]
+        timer: Option<C::Sleep>,
+    }
+
+    impl<C, Op, Fut, K, F> PinnedDrop for Calling<'_, C, Op, Fut, K, F>
+    where
+        C: Clock,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Some(call) = this.call.take() {
+                this.inner.cancel(call);
+            }
+        }
+    }
+}
+
+impl<C: Clock, Op, Fut, K, F> std::fmt::Debug for Calling<'_, C, Op, Fut, K, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Calling").field("breaker", &self.inner.name).finish_non_exhaustive()
+    }
+}
+
+/// While the caller's code runs: if it unwinds, the call has panicked.
+pub(super) struct PanicGuard<'a, C: Clock> {
+    pub(super) inner: &'a Inner<C>,
+    pub(super) call: &'a mut Option<Call>,
+}
+
+impl<C: Clock> Drop for PanicGuard<'_, C> {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(mut call) = self.call.take()
+        {
+            self.inner.ended(&mut call, Ending::Panicked);
+        }
+    }
+}
+
+impl<'a, C: Clock, Op, Fut, K, F> Calling<'a, C, Op, Fut, K, F> {
+    #[inline]
+    pub(super) fn new(inner: &'a Inner<C>, operation: Op, classify: K, fallback: F) -> Self {
+        Self {
+            inner,
+            operation: Some(operation),
+            classify,
+            fallback: Some(fallback),
+            call: None,
+            running: None,
+            timer: None,
+        }
+    }
+}
+
+impl<C, Op, Fut, T, E, K, F> Future for Calling<'_, C, Op, Fut, K, F>
+where
+    C: Clock,
+    Op: FnOnce() -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+    K: Classify<T, E>,
+    F: Recover<T, E>,
+{
+    type Output = Result<F::Answer, Error<E>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let inner = *this.inner;
+        if let Some(operation) = this.operation.take() {
+            match inner.begin() {
+                Ok(call) => *this.call = Some(call),
+                Err(stopped) => return Poll::Ready(instead(inner, this.fallback, stopped.into())),
+            }
+            let _guard = PanicGuard { inner, call: this.call };
+            this.running.set(Some(operation()));
+        }
+        let polled = {
+            let guard = PanicGuard { inner, call: this.call };
+            let running = this.running.as_mut().as_pin_mut();
+            let running = running.expect("a call is not polled again after its end");
+            running.poll(cx).map(|result| {
+                let ending = Ending::from(this.classify.classify(&result));
+                let mut call = guard.call.take().expect("a running operation has its call");
+                (result, inner.ended(&mut call, ending))
+            })
+        };
+        match polled {
+            Poll::Ready((result, fallback)) => {
+                this.running.set(None);
+                Poll::Ready(match result {
+                    Err(error) if fallback => instead(inner, this.fallback, Error::Inner(error)),
+                    Err(error) => Err(Error::Inner(error)),
+                    Ok(value) => Ok(F::real(value)),
+                })
+            }
+            Poll::Pending => loop {
+                let call = this.call.as_mut().expect("a pending operation has its call");
+                let due = call.due();
+                if due == Timestamp::NEVER {
+                    return Poll::Pending;
+                }
+                if this.timer.is_none() {
+                    this.timer.set(Some(inner.clock.sleep_until(due)));
+                }
+                let timer = this.timer.as_mut().as_pin_mut();
+                std::task::ready!(timer.expect("it has just been made").poll(cx));
+                this.timer.set(None);
+                if let Some(stopped) = inner.time_passed(call) {
+                    *this.call = None;
+                    this.running.set(None);
+                    return Poll::Ready(instead(inner, this.fallback, stopped.into()));
+                }
+            },
+        }
+    }
+}
+
+/// The fallback, where there is one.
+#[cold]
+fn instead<C: Clock, T, E, F: Recover<T, E>>(
+    inner: &Inner<C>,
+    fallback: &mut Option<F>,
+    error: Error<E>,
+) -> Result<F::Answer, Error<E>> {
+    let Some(fallback) = fallback.take() else { return Err(error) };
+    if F::HAS_FALLBACK {
+        inner.fell_back();
+    }
+    fallback.instead(error)
+}

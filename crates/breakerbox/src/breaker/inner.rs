@@ -1,0 +1,188 @@
+//! What the clones of a breaker share.
+
+use super::Stats;
+use crate::clock::Clock;
+use crate::events::{Listeners, RemoveListener};
+use crate::{Error, Event, EventKind, ListenerId, Name, Rejection, Timeout, TimeoutKind};
+use breakerbox_core::breaker::{self, Control, Transition};
+use breakerbox_core::pipeline::{Action, Call, End, Ending, Event as Step, Pipeline};
+use breakerbox_core::{Histogram, Timestamp};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub(crate) struct Inner<C> {
+    pub(crate) name: Name,
+    pub(crate) clock: C,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) listeners: Listeners,
+    pub(crate) latency: Option<Histogram>,
+    pub(crate) rare: Rare,
+}
+
+/// Counts of what does not happen on a good day.
+#[derive(Debug, Default)]
+pub(crate) struct Rare {
+    pub(crate) attempt_timeouts: AtomicU64,
+    pub(crate) deadlines: AtomicU64,
+    pub(crate) cancelled: AtomicU64,
+    pub(crate) panics: AtomicU64,
+    pub(crate) fallbacks: AtomicU64,
+}
+
+/// One more.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How a call ended that has no result of its own.
+pub(crate) enum Stopped {
+    Rejected(Rejection),
+    Timeout(Timeout),
+}
+
+impl<E> From<Stopped> for Error<E> {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Rejected(rejection) => Self::Rejected(rejection),
+            Stopped::Timeout(timeout) => Self::Timeout(timeout),
+        }
+    }
+}
+
+impl<C: Clock> Inner<C> {
+    /// The breaker of the only endpoint there is.
+    pub(crate) fn breaker(&self) -> &breaker::Breaker {
+        self.pipeline.endpoints().breaker(0).expect("a builder makes pipelines with a breaker")
+    }
+
+    /// Begins a call.
+    #[inline]
+    pub(crate) fn begin(&self) -> Result<Call, Stopped> {
+        if self.latency.is_none()
+            && !self.listeners.any()
+            && let Some((call, _)) = self.pipeline.begin_timeless()
+        {
+            return Ok(call);
+        }
+        let now = self.clock.now();
+        let (call, action) = self.pipeline.begin(now, None, &mut |_, change| self.changed(change));
+        match action {
+            Action::Done { end, .. } => Err(self.stopped(end)),
+            Action::Run { .. } | Action::Wait => Ok(call),
+        }
+    }
+
+    /// The operation has ended. Whether the caller is to get the fallback, if there is one.
+    #[inline]
+    pub(crate) fn ended(&self, call: &mut Call, ending: Ending) -> bool {
+        let now = self.clock.now();
+        let step = Step::Ended { attempt: 1, ending };
+        let action = call.step(&self.pipeline, now, step, &mut |_, change| self.changed(change));
+        if self.latency.is_some() || self.listeners.any() || ending == Ending::Panicked {
+            self.tell_ended(call, now, ending);
+        }
+        matches!(action, Action::Done { fallback: true, .. })
+    }
+
+    fn tell_ended(&self, call: &Call, now: Timestamp, ending: Ending) {
+        // A call that began while nobody listened does not know when.
+        let known = call.begun() != Timestamp::ZERO;
+        let took = now.since(if known { call.begun() } else { now });
+        if let Some(latency) = &self.latency
+            && matches!(ending, Ending::Success | Ending::Failure)
+            && known
+        {
+            latency.record(took);
+        }
+        if ending == Ending::Panicked {
+            count(&self.rare.panics);
+        }
+        self.tell(|| match ending {
+            Ending::Success => EventKind::Success { took },
+            Ending::Failure => EventKind::Failure { took },
+            Ending::Ignored => EventKind::Ignored,
+            Ending::Panicked => EventKind::Panicked,
+        });
+    }
+
+    /// The timer has run out: why the call is over, if it is.
+    pub(crate) fn time_passed(&self, call: &mut Call) -> Option<Stopped> {
+        let now = self.clock.now();
+        let action =
+            call.step(&self.pipeline, now, Step::Time, &mut |_, change| self.changed(change));
+        match action {
+            Action::Done { end, .. } => Some(self.stopped(end)),
+            Action::Run { .. } | Action::Wait => None,
+        }
+    }
+
+    /// The caller has gone away.
+    pub(crate) fn cancel(&self, call: Call) {
+        if call.is_running() {
+            count(&self.rare.cancelled);
+            let now = self.clock.now();
+            call.cancel(&self.pipeline, now, &mut |_, change| self.changed(change));
+            self.tell(|| EventKind::Cancelled);
+        }
+    }
+
+    #[cold]
+    fn stopped(&self, end: End) -> Stopped {
+        let timeout = |kind, after, counter| {
+            count(counter);
+            self.tell(|| EventKind::Timeout { kind, after });
+            Stopped::Timeout(Timeout { name: self.name.clone(), kind, after })
+        };
+        match end {
+            End::AttemptTimeout { after } => {
+                timeout(TimeoutKind::Attempt, after, &self.rare.attempt_timeouts)
+            }
+            End::DeadlineExceeded { after } => {
+                timeout(TimeoutKind::Deadline, after, &self.rare.deadlines)
+            }
+            End::Rejected(why) => {
+                let rejection = Rejection::new(self.name.clone(), why);
+                self.tell(|| EventKind::Rejected(rejection.clone()));
+                Stopped::Rejected(rejection)
+            }
+            // A result is delivered by whoever has it.
+            End::Delivered { .. } => unreachable!("only `ended` tells the machine of a result"),
+        }
+    }
+
+    pub(crate) fn fell_back(&self) {
+        count(&self.rare.fallbacks);
+        self.tell(|| EventKind::Fallback);
+    }
+
+    pub(crate) fn control(&self, control: Control) {
+        let now = self.clock.now();
+        self.breaker().control(control, now, &mut |change| self.changed(change));
+    }
+
+    /// Reports what time has changed since the last operation.
+    pub(crate) fn settle(&self) {
+        self.breaker().settle(self.clock.now(), &mut |change| self.changed(change));
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        Stats::new(self, self.breaker().snapshot(self.clock.now()))
+    }
+
+    #[cold]
+    fn changed(&self, change: Transition) {
+        self.tell(|| EventKind::Transition(change));
+    }
+
+    /// Makes an event only if somebody listens.
+    fn tell(&self, kind: impl FnOnce() -> EventKind) {
+        if self.listeners.any() {
+            self.listeners.tell(&Event { breaker: self.name.clone(), kind: kind() });
+        }
+    }
+}
+
+impl<C> RemoveListener for Inner<C> {
+    fn remove_listener(&self, id: ListenerId) {
+        self.listeners.remove(id);
+    }
+}

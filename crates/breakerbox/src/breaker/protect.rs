@@ -1,0 +1,159 @@
+//! How a call is to be run: what counts as a failure, and what to answer instead.
+
+use super::call::Calling;
+use super::inner::Inner;
+use crate::Error;
+use crate::clock::{Clock, SystemClock};
+use breakerbox_core::Outcome;
+use std::ops::Deref;
+
+/// Tells what a result counts as. Every `Fn(&Result<T, E>) -> Outcome` does.
+pub trait Classify<T, E> {
+    /// What the result counts as.
+    fn classify(&self, result: &Result<T, E>) -> Outcome;
+}
+
+/// `Ok` is a success, `Err` a failure.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ByResult;
+
+impl<T, E> Classify<T, E> for ByResult {
+    #[inline]
+    fn classify(&self, result: &Result<T, E>) -> Outcome {
+        if result.is_ok() { Outcome::Success } else { Outcome::Failure }
+    }
+}
+
+impl<T, E, F: Fn(&Result<T, E>) -> Outcome> Classify<T, E> for F {
+    #[inline]
+    fn classify(&self, result: &Result<T, E>) -> Outcome {
+        self(result)
+    }
+}
+
+/// Makes what the caller gets. Every `FnOnce(Error<E>) -> T` is a fallback.
+pub trait Recover<T, E> {
+    /// What the caller gets where all went well.
+    type Answer;
+
+    /// Whether there is another answer for a call that comes to nothing.
+    const HAS_FALLBACK: bool;
+
+    /// The operation's own value.
+    fn real(value: T) -> Self::Answer;
+
+    /// What there is instead.
+    ///
+    /// # Errors
+    /// The error itself, where there is no fallback.
+    fn instead(self, error: Error<E>) -> Result<Self::Answer, Error<E>>;
+}
+
+/// The caller gets the error.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoFallback;
+
+impl<T, E> Recover<T, E> for NoFallback {
+    type Answer = T;
+    const HAS_FALLBACK: bool = false;
+
+    #[inline]
+    fn real(value: T) -> T {
+        value
+    }
+
+    #[inline]
+    fn instead(self, error: Error<E>) -> Result<T, Error<E>> {
+        Err(error)
+    }
+}
+
+impl<T, E, F: FnOnce(Error<E>) -> T> Recover<T, E> for F {
+    type Answer = Answer<T>;
+    const HAS_FALLBACK: bool = true;
+
+    #[inline]
+    fn real(value: T) -> Answer<T> {
+        Answer { value, fallback: false }
+    }
+
+    fn instead(self, error: Error<E>) -> Result<Answer<T>, Error<E>> {
+        Ok(Answer { value: self(error), fallback: true })
+    }
+}
+
+/// A value, and whether it is the fallback's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer<T> {
+    value: T,
+    fallback: bool,
+}
+
+impl<T> Answer<T> {
+    /// Whether this is the fallback's value rather than the operation's.
+    pub fn is_fallback(&self) -> bool {
+        self.fallback
+    }
+
+    /// The value.
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+}
+
+impl<T> Deref for Answer<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// A call in the making: what its results count as, and what to answer instead.
+///
+/// A caller that drops the future of a call gives it up. That counts as ignored, unless the call had
+/// already run longer than `slow_call`: then as one slow call, not as a failure.
+#[derive(Debug)]
+#[must_use = "nothing runs until `call`"]
+pub struct Protection<'a, C: Clock = SystemClock, K = ByResult, F = NoFallback> {
+    inner: &'a Inner<C>,
+    classify: K,
+    fallback: F,
+}
+
+impl<'a, C: Clock> Protection<'a, C> {
+    pub(super) fn new(inner: &'a Inner<C>) -> Self {
+        Self { inner, classify: ByResult, fallback: NoFallback }
+    }
+}
+
+impl<'a, C: Clock, K, F> Protection<'a, C, K, F> {
+    /// Judges results by `classify`.
+    pub fn classify<L>(self, classify: L) -> Protection<'a, C, L, F> {
+        Protection { inner: self.inner, classify, fallback: self.fallback }
+    }
+
+    /// Answers with `fallback` where the call would fail, time out or be rejected. Neither an
+    /// ignored result nor a panic is replaced.
+    pub fn fallback<G>(self, fallback: G) -> Protection<'a, C, K, G> {
+        Protection { inner: self.inner, classify: self.classify, fallback }
+    }
+
+    /// Runs the operation: see [`Breaker::call`](super::Breaker::call).
+    #[inline]
+    pub fn call<Op, Fut, T, E>(self, operation: Op) -> Calling<'a, C, Op, Fut, K, F>
+    where
+        Op: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        K: Classify<T, E>,
+        F: Recover<T, E>,
+    {
+        Calling::new(self.inner, operation, self.classify, self.fallback)
+    }
+}
+
+impl<C: Clock> std::fmt::Debug for Inner<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("name", &self.name).finish_non_exhaustive()
+    }
+}

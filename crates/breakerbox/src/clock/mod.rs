@@ -1,0 +1,33 @@
+//! Where the present comes from.
+//!
+//! Every wait and every duration of a breaker goes through one [`Clock`]. The default is the
+//! system's monotonic clock, [`SystemClock`]; tests use [`ManualClock`], or `TokioClock` (feature
+//! `test-util`), which follows tokio's paused time.
+
+mod manual;
+mod system;
+#[cfg(feature = "test-util")]
+mod tokio_time;
+
+pub use manual::{ManualClock, ManualSleep};
+pub use system::{SystemClock, SystemSleep};
+#[cfg(feature = "test-util")]
+pub use tokio_time::TokioClock;
+
+use breakerbox_core::Timestamp;
+use std::time::Duration;
+
+/// A monotonic clock, and a way to wait for it.
+pub trait Clock: Clone {
+    /// What waits. It is ready once [`now`](Self::now) is at or after the time asked for.
+    type Sleep: Future<Output = ()>;
+
+    /// The present. Never earlier than what it said before.
+    fn now(&self) -> Timestamp;
+
+    /// How fine the clock is: two instants closer than this may read the same.
+    fn tick(&self) -> Duration;
+
+    /// Waits until `at`.
+    fn sleep_until(&self, at: Timestamp) -> Self::Sleep;
+}

@@ -1,0 +1,143 @@
+//! The system's monotonic clock.
+
+use super::Clock;
+use breakerbox_core::Timestamp;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// The system's monotonic clock, in one of two finenesses that share one time line.
+///
+/// The coarse one, where the system has it (Linux), costs a few nanoseconds to read and moves every
+/// one to ten milliseconds; the precise one costs several times that. A builder takes the coarse one
+/// unless a setting is shorter than ten of its ticks.
+///
+/// ```
+/// use breakerbox::clock::{Clock, SystemClock};
+/// use std::time::Duration;
+///
+/// let clock = SystemClock::precise();
+/// let before = clock.now();
+/// assert!(clock.now() >= before);
+/// assert_eq!(SystemClock::for_durations_from(Duration::from_micros(1)), clock);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemClock {
+    coarse: bool,
+}
+
+impl SystemClock {
+    /// The precise clock.
+    pub const fn precise() -> Self {
+        Self { coarse: false }
+    }
+
+    /// The coarse clock; the precise one where there is no other.
+    pub const fn coarse() -> Self {
+        Self { coarse: sys::HAS_COARSE }
+    }
+
+    /// The coarse clock if the shortest duration that matters is at least ten of its ticks, else
+    /// the precise one.
+    pub fn for_durations_from(shortest: Duration) -> Self {
+        let coarse = Self::coarse();
+        if shortest >= coarse.tick() * 10 { coarse } else { Self::precise() }
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod sys {
+    use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
+    use std::time::Duration;
+
+    pub(super) const HAS_COARSE: bool = true;
+
+    fn duration(time: Timespec) -> Duration {
+        // A monotonic clock starts at boot: neither part is negative.
+        Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+    }
+
+    #[inline]
+    pub(super) fn now(coarse: bool) -> u64 {
+        let clock = if coarse { ClockId::MonotonicCoarse } else { ClockId::Monotonic };
+        let time = clock_gettime(clock);
+        (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
+    }
+
+    pub(super) fn tick(coarse: bool) -> Duration {
+        let clock = if coarse { ClockId::MonotonicCoarse } else { ClockId::Monotonic };
+        duration(clock_getres(clock))
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod sys {
+    use std::sync::OnceLock;
+    use std::time::{Duration, Instant};
+
+    pub(super) const HAS_COARSE: bool = false;
+
+    pub(super) fn now(_coarse: bool) -> u64 {
+        static ORIGIN: OnceLock<Instant> = OnceLock::new();
+        let origin = ORIGIN.get_or_init(Instant::now);
+        u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn tick(_coarse: bool) -> Duration {
+        Duration::from_nanos(1)
+    }
+}
+
+impl Clock for SystemClock {
+    type Sleep = SystemSleep;
+
+    #[inline]
+    fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(sys::now(self.coarse))
+    }
+
+    fn tick(&self) -> Duration {
+        sys::tick(self.coarse)
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> SystemSleep {
+        // The coarse clock lags behind by up to a tick: with one more it has arrived as well.
+        let wait = at.since(self.now());
+        SystemSleep::new(if self.coarse { wait + self.tick() } else { wait })
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// Waits on the timer of the runtime: tokio's, with the feature `tokio`. Without it a call that
+    /// needs a timer cannot be made: the builder does not offer `attempt_timeout` and `deadline`.
+    #[derive(Debug)]
+    pub struct SystemSleep {
+        #[pin]
+        timer: Timer,
+    }
+}
+
+#[cfg(feature = "tokio")]
+type Timer = tokio::time::Sleep;
+#[cfg(not(feature = "tokio"))]
+type Timer = std::future::Pending<()>;
+
+impl SystemSleep {
+    #[cfg(feature = "tokio")]
+    fn new(wait: Duration) -> Self {
+        Self { timer: tokio::time::sleep(wait) }
+    }
+
+    #[cfg(not(feature = "tokio"))]
+    fn new(_wait: Duration) -> Self {
+        Self { timer: std::future::pending() }
+    }
+}
+
+impl Future for SystemSleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.project().timer.poll(cx)
+    }
+}

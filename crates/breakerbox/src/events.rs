@@ -1,0 +1,243 @@
+//! What happens to a breaker and its calls, for those who listen.
+
+use crate::{Name, Rejection, TimeoutKind};
+use breakerbox_core::breaker::Transition;
+use futures_core::Stream;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// So many events wait for a slow reader of a stream; of more, the oldest are dropped.
+pub const STREAM_CAPACITY: usize = 1024;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// The breaker it happened to.
+    pub breaker: Name,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// The circuit changed its state.
+    Transition(Transition),
+    /// A call did not fail.
+    Success {
+        /// How long it took.
+        took: Duration,
+    },
+    /// A call failed.
+    Failure {
+        /// How long it took.
+        took: Duration,
+    },
+    /// A call ended in a way that says nothing.
+    Ignored,
+    /// The operation panicked. It counts as a failure.
+    Panicked,
+    /// A call was not run.
+    Rejected(Rejection),
+    /// A call took too long.
+    Timeout {
+        /// Which limit it ran into.
+        kind: TimeoutKind,
+        /// How long it had taken.
+        after: Duration,
+    },
+    /// The caller gave up before the call ended.
+    Cancelled,
+    /// The caller got the fallback.
+    Fallback,
+}
+
+type Callback = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// A listener of one breaker, to take it away again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListenerId(u64);
+
+/// Who listens. Nobody at first, and then nothing is made of events.
+#[derive(Default)]
+pub(crate) struct Listeners {
+    any: AtomicBool,
+    list: Mutex<Arc<[(ListenerId, Callback)]>>,
+    next: AtomicU64,
+    panics: AtomicU64,
+}
+
+impl std::fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listeners").field("count", &self.lock().len()).finish_non_exhaustive()
+    }
+}
+
+impl Listeners {
+    #[inline]
+    pub(crate) fn any(&self) -> bool {
+        self.any.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add(&self, callback: Callback) -> ListenerId {
+        let id = ListenerId(self.next.fetch_add(1, Ordering::Relaxed));
+        let mut list = self.lock();
+        *list = list.iter().cloned().chain([(id, callback)]).collect();
+        self.any.store(true, Ordering::Relaxed);
+        id
+    }
+
+    pub(crate) fn remove(&self, id: ListenerId) -> bool {
+        let mut list = self.lock();
+        let before = list.len();
+        *list = list.iter().filter(|(other, _)| *other != id).cloned().collect();
+        self.any.store(!list.is_empty(), Ordering::Relaxed);
+        list.len() < before
+    }
+
+    /// Tells everybody, outside the lock. A listener that panics is counted, and hurts nobody.
+    #[cold]
+    pub(crate) fn tell(&self, event: &Event) {
+        let list = Arc::clone(&self.lock());
+        for (_, callback) in &*list {
+            if catch_unwind(AssertUnwindSafe(|| callback(event))).is_err() {
+                self.panics.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<[(ListenerId, Callback)]>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The events of a breaker, as a stream.
+///
+/// It holds [`STREAM_CAPACITY`] events for its reader; when there are more the oldest are dropped
+/// and counted. It ends when the breaker is gone. Dropping it ends the listening.
+#[derive(Debug)]
+pub struct Events {
+    queue: Arc<Mutex<Queue>>,
+    /// Takes the listener away again.
+    _listening: Listening,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    events: VecDeque<Event>,
+    dropped: u64,
+    ended: bool,
+    reader: Option<Waker>,
+}
+
+struct Listening {
+    listeners: std::sync::Weak<dyn RemoveListener + Send + Sync>,
+    id: ListenerId,
+}
+
+/// What a stream needs of the breaker that it listens to.
+pub(crate) trait RemoveListener {
+    fn remove_listener(&self, id: ListenerId);
+}
+
+impl std::fmt::Debug for Listening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.id.fmt(f)
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        if let Some(listeners) = self.listeners.upgrade() {
+            listeners.remove_listener(self.id);
+        }
+    }
+}
+
+/// The breaker's end of a stream: when the breaker goes, the stream ends.
+struct Sender(Arc<Mutex<Queue>>);
+
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Sender {
+    fn send(&self, event: Event) {
+        let mut queue = lock(&self.0);
+        if queue.events.len() == STREAM_CAPACITY {
+            queue.events.pop_front();
+            queue.dropped += 1;
+        }
+        queue.events.push_back(event);
+        let reader = queue.reader.take();
+        drop(queue);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.0);
+        queue.ended = true;
+        let reader = queue.reader.take();
+        drop(queue);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+}
+
+impl Events {
+    pub(crate) fn listen(
+        listeners: &Listeners,
+        owner: std::sync::Weak<dyn RemoveListener + Send + Sync>,
+    ) -> Self {
+        let queue = Arc::new(Mutex::new(Queue::default()));
+        let sender = Sender(Arc::clone(&queue));
+        let id = listeners.add(Arc::new(move |event| sender.send(event.clone())));
+        Self { queue, _listening: Listening { listeners: owner, id } }
+    }
+
+    /// The next event; `None` once the breaker is gone and all its events have been read.
+    pub async fn next(&mut self) -> Option<Event> {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+
+    /// The next event, if one is there already.
+    pub fn try_next(&mut self) -> Option<Event> {
+        lock(&self.queue).events.pop_front()
+    }
+
+    /// How many events were dropped because this reader was slow.
+    pub fn dropped(&self) -> u64 {
+        lock(&self.queue).dropped
+    }
+}
+
+impl Stream for Events {
+    type Item = Event;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let mut queue = lock(&self.queue);
+        match queue.events.pop_front() {
+            Some(event) => Poll::Ready(Some(event)),
+            None if queue.ended => Poll::Ready(None),
+            None => {
+                queue.reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
