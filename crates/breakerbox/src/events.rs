@@ -95,10 +95,14 @@ impl Listeners {
 
     pub(crate) fn remove(&self, id: ListenerId) -> bool {
         let mut list = self.lock();
-        let before = list.len();
-        *list = list.iter().filter(|(other, _)| *other != id).cloned().collect();
+        let others = list.iter().filter(|(other, _)| *other != id).cloned().collect();
+        let before = std::mem::replace(&mut *list, others);
+        let removed = list.len() < before.len();
         self.any.store(!list.is_empty(), Ordering::Relaxed);
-        list.len() < before
+        // What the listener owned is dropped outside the lock: that may be another one's stream.
+        drop(list);
+        drop(before);
+        removed
     }
 
     /// Tells everybody, outside the lock. A listener that panics is counted, and hurts nobody.

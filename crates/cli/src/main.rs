@@ -1,2 +1,34 @@
 //! The program `breakerbox`.
-fn main() {}
+
+mod check;
+mod file;
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Circuit breakers, timeouts and fallbacks in front of any HTTP service.
+#[derive(Parser)]
+#[command(name = "breakerbox", version, about, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve as the gateway that FILE describes, until SIGTERM or Ctrl-C.
+    Run(run::Arguments),
+    /// Show every error of a file, with its line and how to fix it.
+    ///
+    /// Exits with 0 if the file is good (warnings are no errors), 1 if it has errors, and 2 if it
+    /// cannot be read.
+    Check(check::Arguments),
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::check(&arguments),
+    }
+}

@@ -7,11 +7,13 @@
 //!
 //! - [`breaker`]: the circuit breaker.
 //! - [`endpoints`]: several endpoints of one upstream, each behind a breaker.
+//! - [`classify`]: what the answers of protocols count as.
 //! - [`pipeline`]: the way of one call through all policies.
 //!
 //! Use the crate `breakerbox` to protect calls; use this one to drive the machines yourself.
 
 pub mod breaker;
+pub mod classify;
 pub mod endpoints;
 mod histogram;
 mod outcome;

@@ -18,21 +18,28 @@ pub(crate) const LIMIT: u32 = 1016;
 
 thread_local! {
     // Two of them: this one has no destructor, so reading it is one load.
+    #[cfg(not(loom))]
     static SLOT: Cell<u32> = const { Cell::new(NONE) };
     static LEASE: Lease = Lease::take();
+}
+
+// The threads of a model share one real thread.
+#[cfg(loom)]
+loom::thread_local! {
+    static SLOT: Cell<u32> = Cell::new(NONE);
 }
 
 /// The slot of this thread.
 #[inline]
 pub(crate) fn current() -> u32 {
-    let slot = SLOT.get();
+    let slot = SLOT.with(Cell::get);
     if slot == NONE { first_use() } else { slot }
 }
 
 #[cold]
 fn first_use() -> u32 {
     let slot = LEASE.try_with(|lease| lease.0).unwrap_or(SHARED);
-    SLOT.set(slot);
+    SLOT.with(|mine| mine.set(slot));
     slot
 }
 
@@ -63,7 +70,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         // What this thread still does, in the destructors of other thread-locals, is no longer its own.
-        SLOT.set(SHARED);
+        SLOT.with(|mine| mine.set(SHARED));
         if self.0 != SHARED {
             let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
             free.returned.push(Reverse(self.0));
@@ -71,13 +78,14 @@ impl Drop for Lease {
     }
 }
 
-/// Makes the current (model) thread the owner of `slot`: loom's threads share one real thread.
-#[cfg(loom)]
+/// Makes the current thread of a model the owner of `slot`: what it gets must not depend on the
+/// models that ran before.
+#[cfg(all(test, loom))]
 pub(crate) fn assume(slot: u32) {
-    SLOT.set(slot);
+    SLOT.with(|mine| mine.set(slot));
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -126,9 +126,12 @@ fn at_boundary(prefix: &str, rest: &str) -> bool {
     prefix.is_empty() || prefix.ends_with('/') || rest.starts_with('/')
 }
 
-/// Puts two parts of a path together with exactly one slash between them.
+/// Puts two parts of a path together, with a slash in front and exactly one between them.
 fn join(start: &str, rest: &str) -> String {
-    let mut joined = String::with_capacity(start.len() + rest.len() + 1);
+    let mut joined = String::with_capacity(start.len() + rest.len() + 2);
+    if !start.starts_with('/') {
+        joined.push('/');
+    }
     joined.push_str(start);
     match (start.ends_with('/'), rest.strip_prefix('/')) {
         (true, Some(rest)) => joined.push_str(rest),
@@ -258,6 +261,7 @@ mod tests {
         assert_eq!(rewritten(prefix("/api/"), "/v2", "/api/x"), "/v2/x");
         assert_eq!(rewritten(prefix("/"), "/base", "/x"), "/base/x");
         assert_eq!(rewritten(prefix("/api"), "/v2/", "/api"), "/v2/");
+        assert_eq!(rewritten(prefix("/api"), "v2", "/api/x"), "/v2/x");
     }
 
     #[test]

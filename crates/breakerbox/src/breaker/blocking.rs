@@ -62,7 +62,8 @@ impl<C: Clock> BlockingBreaker<C> {
         self.protect().classify(classify)
     }
 
-    /// A call that gets the value of `fallback` where it would fail or be rejected.
+    /// A call that gets the value of `fallback` where it would fail or be rejected: see
+    /// [`Breaker::fallback`].
     ///
     /// ```
     /// use breakerbox::BlockingBreaker;
@@ -142,25 +143,19 @@ impl<'a, C: Clock, K, F> BlockingProtection<'a, C, K, F> {
         F: Recover<T, E>,
     {
         let Self { inner, classify, fallback } = self;
-        let instead = |error| {
-            if F::HAS_FALLBACK {
-                inner.fell_back();
-            }
-            fallback.instead(error)
-        };
         let mut call = match inner.begin() {
             Ok(call) => Some(call),
-            Err(stopped) => return instead(stopped.into()),
+            Err(stopped) => return inner.instead(fallback, Err(stopped.into())),
         };
         let guard = PanicGuard { inner, call: &mut call };
         let result = operation();
         let ending = Ending::from(classify.classify(&result));
         let mut call = guard.call.take().expect("only a panic takes it");
-        let replace = inner.ended(&mut call, ending);
-        match result {
-            Ok(value) => Ok(F::real(value)),
-            Err(error) if replace => instead(Error::Inner(error)),
-            Err(error) => Err(Error::Inner(error)),
+        guard.passed();
+        let result = result.map_err(Error::Inner);
+        match inner.ended(&mut call, ending) {
+            true => inner.instead(fallback, result),
+            false => result.map(F::real),
         }
     }
 }

@@ -48,6 +48,9 @@ impl<C: Clock, Op, Fut, K, F> std::fmt::Debug for Calling<'_, C, Op, Fut, K, F> 
 }
 
 /// While the caller's code runs: if it unwinds, the call has panicked.
+///
+/// It does not ask whether the thread is panicking: calls are also made while it is, by what is
+/// dropped then.
 pub(super) struct PanicGuard<'a, C: Clock> {
     pub(super) inner: &'a Inner<C>,
     pub(super) call: &'a mut Option<Call>,
@@ -55,11 +58,17 @@ pub(super) struct PanicGuard<'a, C: Clock> {
 
 impl<C: Clock> Drop for PanicGuard<'_, C> {
     fn drop(&mut self) {
-        if std::thread::panicking()
-            && let Some(mut call) = self.call.take()
-        {
+        if let Some(mut call) = self.call.take() {
             self.inner.ended(&mut call, Ending::Panicked);
         }
+    }
+}
+
+impl<C: Clock> PanicGuard<'_, C> {
+    /// The caller's code has come back.
+    #[inline]
+    pub(super) fn passed(self) {
+        std::mem::forget(self);
     }
 }
 
@@ -95,28 +104,32 @@ where
         if let Some(operation) = this.operation.take() {
             match inner.begin() {
                 Ok(call) => *this.call = Some(call),
-                Err(stopped) => return Poll::Ready(instead(inner, this.fallback, stopped.into())),
+                Err(stopped) => {
+                    return Poll::Ready(instead(inner, this.fallback, Err(stopped.into())));
+                }
             }
-            let _guard = PanicGuard { inner, call: this.call };
+            let guard = PanicGuard { inner, call: this.call };
             this.running.set(Some(operation()));
+            guard.passed();
         }
         let polled = {
             let guard = PanicGuard { inner, call: this.call };
             let running = this.running.as_mut().as_pin_mut();
             let running = running.expect("a call is not polled again after its end");
-            running.poll(cx).map(|result| {
+            let polled = running.poll(cx).map(|result| {
                 let ending = Ending::from(this.classify.classify(&result));
                 let mut call = guard.call.take().expect("a running operation has its call");
-                (result, inner.ended(&mut call, ending))
-            })
+                (result.map_err(Error::Inner), inner.ended(&mut call, ending))
+            });
+            guard.passed();
+            polled
         };
         match polled {
             Poll::Ready((result, fallback)) => {
                 this.running.set(None);
-                Poll::Ready(match result {
-                    Err(error) if fallback => instead(inner, this.fallback, Error::Inner(error)),
-                    Err(error) => Err(Error::Inner(error)),
-                    Ok(value) => Ok(F::real(value)),
+                Poll::Ready(match fallback {
+                    true => instead(inner, this.fallback, result),
+                    false => result.map(F::real),
                 })
             }
             Poll::Pending => loop {
@@ -134,7 +147,7 @@ where
                 if let Some(stopped) = inner.time_passed(call) {
                     *this.call = None;
                     this.running.set(None);
-                    return Poll::Ready(instead(inner, this.fallback, stopped.into()));
+                    return Poll::Ready(instead(inner, this.fallback, Err(stopped.into())));
                 }
             },
         }
@@ -146,11 +159,8 @@ where
 fn instead<C: Clock, T, E, F: Recover<T, E>>(
     inner: &Inner<C>,
     fallback: &mut Option<F>,
-    error: Error<E>,
+    result: Result<T, Error<E>>,
 ) -> Result<F::Answer, Error<E>> {
-    let Some(fallback) = fallback.take() else { return Err(error) };
-    if F::HAS_FALLBACK {
-        inner.fell_back();
-    }
-    fallback.instead(error)
+    let Some(fallback) = fallback.take() else { return result.map(F::real) };
+    inner.instead(fallback, result)
 }

@@ -1,11 +1,11 @@
 //! What the clones of a breaker share.
 
-use super::Stats;
+use super::{Recover, Stats};
 use crate::clock::Clock;
 use crate::events::{Listeners, RemoveListener};
 use crate::{Error, Event, EventKind, ListenerId, Name, Rejection, Timeout, TimeoutKind};
-use breakerbox_core::breaker::{self, Control, Transition};
-use breakerbox_core::pipeline::{Action, Call, End, Ending, Event as Step, Pipeline};
+use breakerbox_core::breaker::{self, Cause, Control, Transition};
+use breakerbox_core::pipeline::{Action, Call, End, Ending, Event as Step, Notice, Pipeline};
 use breakerbox_core::{Histogram, Timestamp};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -75,18 +75,37 @@ impl<C: Clock> Inner<C> {
     #[inline]
     pub(crate) fn ended(&self, call: &mut Call, ending: Ending) -> bool {
         let now = self.clock.now();
+        let begun = call.begun();
         let step = Step::Ended { attempt: 1, ending };
-        let action = call.step(&self.pipeline, now, step, &mut |_, change| self.changed(change));
-        if self.latency.is_some() || self.listeners.any() || ending == Ending::Panicked {
-            self.tell_ended(call, now, ending);
-        }
+        let step = |notice: Notice<'_>| call.step(&self.pipeline, now, step, notice);
+        let action = self.in_order(step, |_| {
+            if self.latency.is_some() || self.listeners.any() || ending == Ending::Panicked {
+                self.tell_ended(begun, now, ending);
+            }
+        });
         matches!(action, Action::Done { fallback: true, .. })
     }
 
-    fn tell_ended(&self, call: &Call, now: Timestamp, ending: Ending) {
+    /// Tells things in the order in which they happened: what time has done, how the call ended,
+    /// and the change that this led to.
+    #[inline]
+    fn in_order<R>(&self, step: impl FnOnce(Notice<'_>) -> R, ended: impl FnOnce(&R)) -> R {
+        let mut led_to = None;
+        let done = step(&mut |_, change| match change.cause {
+            Cause::OpenElapsed | Cause::LeaseExpired => self.changed(change),
+            _ => led_to = Some(change),
+        });
+        ended(&done);
+        if let Some(change) = led_to {
+            self.changed(change);
+        }
+        done
+    }
+
+    fn tell_ended(&self, begun: Timestamp, now: Timestamp, ending: Ending) {
         // A call that began while nobody listened does not know when.
-        let known = call.begun() != Timestamp::ZERO;
-        let took = now.since(if known { call.begun() } else { now });
+        let known = begun != Timestamp::NEVER;
+        let took = now.since(begun);
         if let Some(latency) = &self.latency
             && matches!(ending, Ending::Success | Ending::Failure)
             && known
@@ -107,12 +126,14 @@ impl<C: Clock> Inner<C> {
     /// The timer has run out: why the call is over, if it is.
     pub(crate) fn time_passed(&self, call: &mut Call) -> Option<Stopped> {
         let now = self.clock.now();
-        let action =
-            call.step(&self.pipeline, now, Step::Time, &mut |_, change| self.changed(change));
-        match action {
-            Action::Done { end, .. } => Some(self.stopped(end)),
-            Action::Run { .. } | Action::Wait => None,
-        }
+        let mut stopped = None;
+        let step = |notice: Notice<'_>| call.step(&self.pipeline, now, Step::Time, notice);
+        self.in_order(step, |action| {
+            if let Action::Done { end, .. } = *action {
+                stopped = Some(self.stopped(end));
+            }
+        });
+        stopped
     }
 
     /// The caller has gone away.
@@ -120,8 +141,8 @@ impl<C: Clock> Inner<C> {
         if call.is_running() {
             count(&self.rare.cancelled);
             let now = self.clock.now();
-            call.cancel(&self.pipeline, now, &mut |_, change| self.changed(change));
-            self.tell(|| EventKind::Cancelled);
+            let cancel = |notice: Notice<'_>| call.cancel(&self.pipeline, now, notice);
+            self.in_order(cancel, |()| self.tell(|| EventKind::Cancelled));
         }
     }
 
@@ -149,9 +170,19 @@ impl<C: Clock> Inner<C> {
         }
     }
 
-    pub(crate) fn fell_back(&self) {
-        count(&self.rare.fallbacks);
-        self.tell(|| EventKind::Fallback);
+    /// The fallback, where there is one.
+    #[cold]
+    pub(crate) fn instead<T, E, F: Recover<T, E>>(
+        &self,
+        fallback: F,
+        result: Result<T, Error<E>>,
+    ) -> Result<F::Answer, Error<E>> {
+        let answer = fallback.instead(result);
+        if F::HAS_FALLBACK {
+            count(&self.rare.fallbacks);
+            self.tell(|| EventKind::Fallback);
+        }
+        answer
     }
 
     pub(crate) fn control(&self, control: Control) {

@@ -233,7 +233,10 @@ impl<C: Clock> fmt::Debug for Breaker<C> {
 impl<C: Clock> fmt::Display for Breaker<C> {
     /// What it does, as a sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.name(), self.inner.pipeline)
+        // Whether there is a fallback is for each call to say.
+        let sentence = self.inner.pipeline.to_string();
+        let sentence = sentence.strip_prefix("a fallback, then ").unwrap_or(&sentence);
+        write!(f, "{}: {sentence}", self.name())
     }
 }
 

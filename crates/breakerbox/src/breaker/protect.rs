@@ -31,7 +31,8 @@ impl<T, E, F: Fn(&Result<T, E>) -> Outcome> Classify<T, E> for F {
     }
 }
 
-/// Makes what the caller gets. Every `FnOnce(Error<E>) -> T` is a fallback.
+/// Makes what the caller gets. Every `FnOnce(Result<T, Error<E>>) -> T` is a fallback: it is told
+/// what the call came to, which is an error, or an `Ok` that was judged a failure.
 pub trait Recover<T, E> {
     /// What the caller gets where all went well.
     type Answer;
@@ -42,14 +43,14 @@ pub trait Recover<T, E> {
     /// The operation's own value.
     fn real(value: T) -> Self::Answer;
 
-    /// What there is instead.
+    /// What there is instead of what a call came to.
     ///
     /// # Errors
     /// The error itself, where there is no fallback.
-    fn instead(self, error: Error<E>) -> Result<Self::Answer, Error<E>>;
+    fn instead(self, result: Result<T, Error<E>>) -> Result<Self::Answer, Error<E>>;
 }
 
-/// The caller gets the error.
+/// The caller gets what the operation came to.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoFallback;
 
@@ -63,12 +64,12 @@ impl<T, E> Recover<T, E> for NoFallback {
     }
 
     #[inline]
-    fn instead(self, error: Error<E>) -> Result<T, Error<E>> {
-        Err(error)
+    fn instead(self, result: Result<T, Error<E>>) -> Result<T, Error<E>> {
+        result
     }
 }
 
-impl<T, E, F: FnOnce(Error<E>) -> T> Recover<T, E> for F {
+impl<T, E, F: FnOnce(Result<T, Error<E>>) -> T> Recover<T, E> for F {
     type Answer = Answer<T>;
     const HAS_FALLBACK: bool = true;
 
@@ -77,8 +78,8 @@ impl<T, E, F: FnOnce(Error<E>) -> T> Recover<T, E> for F {
         Answer { value, fallback: false }
     }
 
-    fn instead(self, error: Error<E>) -> Result<Answer<T>, Error<E>> {
-        Ok(Answer { value: self(error), fallback: true })
+    fn instead(self, result: Result<T, Error<E>>) -> Result<Answer<T>, Error<E>> {
+        Ok(Answer { value: self(result), fallback: true })
     }
 }
 

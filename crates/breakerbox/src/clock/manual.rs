@@ -2,6 +2,7 @@
 
 use super::Clock;
 use breakerbox_core::Timestamp;
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -32,7 +33,9 @@ pub struct ManualClock {
 #[derive(Debug, Default)]
 struct Time {
     now: Timestamp,
-    sleepers: Vec<(Timestamp, Waker)>,
+    /// Who waits, by when and by number.
+    sleepers: BTreeMap<(Timestamp, u64), Waker>,
+    numbers: u64,
 }
 
 impl ManualClock {
@@ -46,11 +49,10 @@ impl ManualClock {
         let mut time = self.lock();
         time.now = time.now + by;
         let now = time.now;
-        let due: Vec<_> = time.sleepers.extract_if(.., |(at, _)| *at <= now).collect();
+        let later = time.sleepers.split_off(&(now, u64::MAX));
+        let due = std::mem::replace(&mut time.sleepers, later);
         drop(time);
-        for (_, waker) in due {
-            waker.wake();
-        }
+        due.into_values().for_each(Waker::wake);
     }
 
     fn lock(&self) -> MutexGuard<'_, Time> {
@@ -70,7 +72,7 @@ impl Clock for ManualClock {
     }
 
     fn sleep_until(&self, at: Timestamp) -> ManualSleep {
-        ManualSleep { clock: self.clone(), at }
+        ManualSleep { clock: self.clone(), at, number: None }
     }
 }
 
@@ -79,19 +81,35 @@ impl Clock for ManualClock {
 pub struct ManualSleep {
     clock: ManualClock,
     at: Timestamp,
+    /// Its number among those who wait, once it does.
+    number: Option<u64>,
 }
 
 impl Future for ManualSleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut time = self.clock.lock();
-        if time.now >= self.at {
+        let Self { clock, at, number } = self.get_mut();
+        let mut time = clock.lock();
+        if time.now >= *at {
             return Poll::Ready(());
         }
-        if !time.sleepers.iter().any(|(at, waker)| *at == self.at && waker.will_wake(cx.waker())) {
-            time.sleepers.push((self.at, cx.waker().clone()));
-        }
+        let number = *number.get_or_insert_with(|| {
+            time.numbers += 1;
+            time.numbers
+        });
+        let before = time.sleepers.insert((*at, number), cx.waker().clone());
+        // A waker may do as it likes when it is dropped.
+        drop(time);
+        drop(before);
         Poll::Pending
+    }
+}
+
+impl Drop for ManualSleep {
+    fn drop(&mut self) {
+        let Some(number) = self.number else { return };
+        let waker = self.clock.lock().sleepers.remove(&(self.at, number));
+        drop(waker);
     }
 }

@@ -23,6 +23,11 @@ fn same_tag(a: u64, b: u64) -> bool {
     (a ^ b) >> TAG_SHIFT == 0
 }
 
+/// How often the tags have been through all their values.
+fn tag_round(window: u64) -> u64 {
+    window >> (u64::BITS - TAG_SHIFT)
+}
+
 fn untagged(word: u64) -> u64 {
     word & ((1 << TAG_SHIFT) - 1)
 }
@@ -35,6 +40,8 @@ pub(super) struct CallWindow {
     sum: AtomicU64,
     /// Tag, place (46 bits), kinds of the bad outcome recorded there (2 bits; none: evicted).
     ring: Box<[AtomicU64]>,
+    /// The generation of the window, all of it.
+    begun: AtomicU64,
 }
 
 fn entry(tag: u64, place: u64, kinds: u64) -> u64 {
@@ -56,11 +63,18 @@ impl CallWindow {
             recorded: AtomicU64::new(0),
             sum: AtomicU64::new(0),
             ring: (0..calls).map(|_| AtomicU64::new(0)).collect(),
+            begun: AtomicU64::new(0),
         }
     }
 
     /// Begins an empty window. Only one thread at a time does, and before anybody records in it.
     pub(super) fn begin(&self, window: u64) {
+        let before = self.begun.load(Ordering::Relaxed);
+        self.begun.store(window, Ordering::Relaxed);
+        if tag_round(before) != tag_round(window) {
+            // From here on tags come that were there before, and so may be entries that carry them.
+            self.ring.iter().for_each(|entry| entry.store(0, Ordering::Relaxed));
+        }
         self.sum.store(tag(window), Ordering::SeqCst);
         self.recorded.store(tag(window), Ordering::SeqCst);
     }

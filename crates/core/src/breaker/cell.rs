@@ -121,27 +121,37 @@ impl Cell {
 
     #[cold]
     fn turn_on(&self, window: u64, bucket: u64, width: u64) {
+        self.rewrite(|| {
+            let passed = if self.window.load(Ordering::Relaxed) == window {
+                let end = self.end.load(Ordering::Relaxed);
+                (bucket + 1).saturating_sub(end / width).min(BUCKETS)
+            } else {
+                self.window.store(window, Ordering::Relaxed);
+                BUCKETS
+            };
+            let mut current = u64::from(self.current.load(Ordering::Relaxed));
+            for _ in 0..passed {
+                current = (current + 1) % BUCKETS;
+                self.begin_bucket(&self.starts[current as usize]);
+            }
+            self.current.store(current as u32, Ordering::Relaxed);
+            self.end.store((bucket + 1).saturating_mul(width), Ordering::Relaxed);
+        });
+    }
+
+    fn begin_bucket(&self, start: &Start) {
+        start.successes.store(self.successes.read(), Ordering::Relaxed);
+        start.failures.store(self.failures.read() as u32, Ordering::Relaxed);
+        start.slow.store(self.slow.read() as u32, Ordering::Relaxed);
+    }
+
+    /// Changes what a reader must see as a whole: it tries again if this was under way.
+    fn rewrite(&self, change: impl FnOnce()) {
         let sequence = self.sequence.load(Ordering::Relaxed);
-        self.sequence.store(sequence + 1, Ordering::Relaxed);
+        self.sequence.store(sequence.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
-        let passed = if self.window.load(Ordering::Relaxed) == window {
-            let end = self.end.load(Ordering::Relaxed);
-            (bucket + 1).saturating_sub(end / width).min(BUCKETS)
-        } else {
-            self.window.store(window, Ordering::Relaxed);
-            BUCKETS
-        };
-        let mut current = u64::from(self.current.load(Ordering::Relaxed));
-        for _ in 0..passed {
-            current = (current + 1) % BUCKETS;
-            let start = &self.starts[current as usize];
-            start.successes.store(self.successes.read(), Ordering::Relaxed);
-            start.failures.store(self.failures.read() as u32, Ordering::Relaxed);
-            start.slow.store(self.slow.read() as u32, Ordering::Relaxed);
-        }
-        self.current.store(current as u32, Ordering::Relaxed);
-        self.end.store((bucket + 1).saturating_mul(width), Ordering::Relaxed);
-        self.sequence.store(sequence + 2, Ordering::Release);
+        change();
+        self.sequence.store(sequence.wrapping_add(2), Ordering::Release);
     }
 
     /// One more good call.
@@ -161,6 +171,25 @@ impl Cell {
         if slow {
             self.slow.0.store(self.slow.read().wrapping_add(1), Ordering::Release);
         }
+    }
+
+    /// One more call that is in no window, a probe: every bucket begins one later.
+    #[cold]
+    pub(super) fn outside(&self, failed: bool, slow: bool) {
+        self.rewrite(|| {
+            self.bad(failed, slow);
+            for start in &self.starts {
+                if failed {
+                    one_more(&start.failures);
+                } else {
+                    let successes = start.successes.load(Ordering::Relaxed);
+                    start.successes.store(successes.wrapping_add(1), Ordering::Relaxed);
+                }
+                if slow {
+                    one_more(&start.slow);
+                }
+            }
+        });
     }
 
     /// What this cell adds to `window` as it is in `bucket`; nothing if the owner is just turning it
@@ -206,4 +235,8 @@ impl Cell {
         let failures = u64::from(failures);
         Counts { calls: successes + failures, failures, slow: u64::from(slow) }
     }
+}
+
+fn one_more(count: &AtomicU32) {
+    count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }

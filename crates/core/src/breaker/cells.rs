@@ -102,7 +102,7 @@ fn place(slot: u32) -> (usize, usize) {
     (chunk as usize, (number - (FIRST_CHUNK << chunk)) as usize)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -202,7 +202,8 @@ impl Machine {
         changes: &mut Changes,
     ) {
         if !early {
-            self.outstanding -= 1;
+            // Not less than none, should somebody give back the permit of another breaker.
+            self.outstanding = self.outstanding.saturating_sub(1);
             if self.outstanding == 0 {
                 self.due = Timestamp::NEVER;
             }

@@ -20,7 +20,7 @@ const ATTENTIVE: u64 = 1;
 const JUDGED: u64 = 2;
 
 impl Rules {
-    /// Nanoseconds of one bucket of a window by time, rounded up.
+    /// Nanoseconds of one bucket of a window by time, rounded down.
     #[inline]
     pub(super) fn bucket(&self) -> u64 {
         self.bucket_nanos
@@ -255,10 +255,10 @@ fn is_run_of(run: u64, window: u64) -> bool {
     run >> 32 == window & 0xFFFF_FFFF
 }
 
-/// Nanoseconds of one bucket of `window`, rounded up.
+/// Nanoseconds of one bucket of `window`, rounded down: nothing as old as the window is in it.
 pub(super) fn bucket_nanos(window: Window) -> u64 {
     match window {
-        Window::Time(time) => crate::time::nanos(time).div_ceil(BUCKETS),
+        Window::Time(time) => crate::time::nanos(time) / BUCKETS,
         Window::Calls(_) => u64::MAX,
     }
 }

@@ -25,7 +25,7 @@ pub use settings::{
 pub use snapshot::{Snapshot, WindowSnapshot};
 pub use state::{Cause, Control, Rejected, State, Transition};
 
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, fence, lock};
 use crate::{Outcome, Timestamp};
 use calls::CallWindow;
 use cell::Cell;
@@ -75,6 +75,8 @@ pub struct Breaker {
     cells: Cells,
     /// When the state ends by time, for those who reject without the lock.
     due: AtomicU64,
+    /// Odd while `due` and the word are being written: they belong together.
+    published: AtomicU64,
     machine: Mutex<Machine>,
     first: Cell,
 }
@@ -86,6 +88,7 @@ impl Breaker {
         Self {
             word: AtomicU64::new(machine.word(&rules).bits()),
             due: AtomicU64::new(machine.due().as_nanos()),
+            published: AtomicU64::new(0),
             attentive: AtomicU64::new(0),
             consecutive: AtomicU64::new(0),
             calls: match rules.window {
@@ -166,8 +169,8 @@ impl Breaker {
 
     /// Answers where that needs no lock: nothing is due, and no probe is free.
     fn answer_quickly(&self, now: Timestamp) -> Option<Result<Permit, Rejected>> {
-        let bits = self.word.load(Ordering::Acquire);
-        let word = Word::from_bits(bits);
+        let published = self.published.load(Ordering::Acquire);
+        let word = Word::from_bits(self.word.load(Ordering::Acquire));
         let due = Timestamp::from_nanos(self.due.load(Ordering::Acquire));
         match word.state() {
             State::MetricsOnly | State::Disabled => return Some(Ok(Permit { word, started: now })),
@@ -178,8 +181,10 @@ impl Breaker {
             _ if now >= due => return None,
             State::Closed | State::HalfOpen | State::Open => {}
         }
-        // The word is written last: if it is the same after, the time read belongs to it.
-        if word.is_closed() || self.word.load(Ordering::Relaxed) != bits {
+        // A time that belongs to another state would be told to a caller, who may wait for it.
+        fence(Ordering::Acquire);
+        let changed = self.published.load(Ordering::Relaxed) != published;
+        if word.is_closed() || changed || published % 2 == 1 {
             return None;
         }
         let retry_after = Some(due.since(now));
@@ -212,7 +217,7 @@ impl Breaker {
                 notice,
             );
         } else {
-            self.too_late(&permit);
+            self.too_late(&permit, now, notice);
         }
     }
 
@@ -261,14 +266,7 @@ impl Breaker {
     /// Reports the changes that time has made since the last operation. They are in force, and shown
     /// by every read, whether this is called or not.
     pub fn settle(&self, now: Timestamp, notice: Notice<'_>) {
-        if Timestamp::from_nanos(self.due.load(Ordering::Acquire)) > now {
-            return;
-        }
-        let mut changes = Changes::default();
-        let machine = self.settled(now, true, &mut changes);
-        self.publish(&machine);
-        drop(machine);
-        changes.iter().for_each(notice);
+        self.report(now, true, notice);
     }
 
     /// The state, derived from the time. Changes nothing.
@@ -353,6 +351,18 @@ impl Breaker {
         machine
     }
 
+    /// Reports what has become due; for the end of an operation, only what was due before it.
+    fn report(&self, now: Timestamp, inclusive: bool, notice: Notice<'_>) {
+        if Timestamp::from_nanos(self.due.load(Ordering::Acquire)) > now {
+            return;
+        }
+        let mut changes = Changes::default();
+        let machine = self.settled(now, inclusive, &mut changes);
+        self.publish(&machine);
+        drop(machine);
+        changes.iter().for_each(notice);
+    }
+
     /// Shows all threads what the machine has become. Called with the lock held.
     fn publish(&self, machine: &Machine) {
         let word = machine.word(&self.rules);
@@ -360,8 +370,12 @@ impl Breaker {
         if word.generation() != before.generation() && machine.window() == word.generation() {
             self.begin_window(machine.window());
         }
+        let published = self.published.load(Ordering::Relaxed);
+        self.published.store(published.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
         self.due.store(machine.due().as_nanos(), Ordering::Release);
         self.word.store(word.bits(), Ordering::Release);
+        self.published.store(published.wrapping_add(2), Ordering::Release);
     }
 
     /// Whether an outcome goes into the window: the state that admitted the call is still there.
@@ -382,11 +396,10 @@ impl Breaker {
         let failed = outcome == Outcome::Failure;
         let slow = self.is_slow(&permit, now);
         match permit.state() {
-            State::Disabled => {}
             State::HalfOpen => {
                 self.probe_ended(permit, now, Ended::As(outcome), slow, notice);
             }
-            _ if !self.counts_now(&permit) => self.too_late(&permit),
+            _ if !self.counts_now(&permit) => self.too_late(&permit, now, notice),
             _ if outcome == Outcome::Ignored => self.count(|cell| cell.ignored.bump()),
             _ => {
                 let recorded = Recorded { failed, slow, ended: true };
@@ -395,11 +408,13 @@ impl Breaker {
         }
     }
 
-    /// Its generation is over: it is counted, and does not act.
-    fn too_late(&self, permit: &Permit) {
+    /// Its generation is over: it is counted, and does not act. (What passed a disabled breaker was
+    /// counted apart when it began.)
+    fn too_late(&self, permit: &Permit, now: Timestamp, notice: Notice<'_>) {
         if permit.state() != State::Disabled {
             self.count(|cell| cell.late.bump());
         }
+        self.report(now, false, notice);
     }
 
     fn verdict(&self, outcome: Outcome, slow: bool) -> Probe {
@@ -436,8 +451,8 @@ impl Breaker {
         self.count(|cell| match ended {
             _ if !mine => cell.late.bump(),
             Ended::As(Outcome::Ignored) => cell.ignored.bump(),
-            Ended::As(outcome) => cell.bad(outcome == Outcome::Failure, slow),
-            Ended::Abandoned => cell.bad(false, true),
+            Ended::As(outcome) => cell.outside(outcome == Outcome::Failure, slow),
+            Ended::Abandoned => cell.outside(false, true),
         });
         changes.iter().for_each(notice);
     }

@@ -159,7 +159,7 @@ impl Call {
     /// A call whose only attempt may start, at a time that nobody needs.
     #[inline]
     pub(super) fn picked(picked: Picked) -> (Self, Action) {
-        let mut call = Self::new(Timestamp::ZERO, None, None);
+        let mut call = Self::new(Timestamp::NEVER, None, None);
         let action = call.run(picked, Timestamp::ZERO, Timestamp::NEVER);
         (call, action)
     }
@@ -197,7 +197,7 @@ impl Call {
         Action::Run { attempt: self.attempts, endpoint }
     }
 
-    /// When the call began.
+    /// When the call began; [`Timestamp::NEVER`] if it began without the time.
     pub fn begun(&self) -> Timestamp {
         self.begun
     }

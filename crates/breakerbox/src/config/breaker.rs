@@ -1,0 +1,111 @@
+//! The table `breaker`.
+
+use std::time::Duration;
+
+use breakerbox_core::breaker::{MAX_CALL_WINDOW, MAX_PROBES};
+use breakerbox_core::breaker::{OpenFor, Settings, Window};
+
+use super::kind::{Kind, either};
+use super::node::Node;
+use super::reader::Reader;
+use super::table::table;
+use super::{boolean, duration, integer, number, rate};
+
+config_table! {
+    /// A circuit breaker: it opens when too many calls fail or are slow, rejects calls while it is
+    /// open, and closes again when probes succeed.
+    struct BreakerTable {
+        /// Opens when this fraction of the calls in the window failed.
+        failure_rate: f64 = rate(),
+            optional "0.5 where neither `slow_call_rate` nor `consecutive_failures` is given";
+        /// The calls that the rates are taken over: those of the last so long (1ms to 1h), or the
+        /// last N calls.
+        window: Window = window(), optional "10s";
+        /// With fewer calls in the window no rate is judged.
+        min_calls: u32 = integer(1..=u32::MAX),
+            optional "20, or the size of a smaller window of calls";
+        /// Opens after so many failures without a success between them.
+        consecutive_failures: u32 = integer(1..=u32::MAX), optional "off";
+        /// A call that takes longer than this is slow.
+        slow_call: Duration = duration().above_zero(), optional "no call is slow";
+        /// Opens when this fraction of the calls in the window was slow. Needs `slow_call`.
+        slow_call_rate: f64 = rate(), optional "off";
+        /// Whether the rates are judged only when a call failed or was slow.
+        only_on_failure: bool = boolean(), default false;
+        /// How long the circuit stays open before it lets a probe through. A bare duration is
+        /// fixed and without jitter.
+        open_for: OpenFor = either(duration().map(OpenFor::fixed), growing_open_for()),
+            optional "5s, doubling to 60s, with jitter";
+        /// How many trial calls are let through at most while the circuit is half-open.
+        probes: u32 = integer(1..=MAX_PROBES), optional "`successes_to_close`, else 1";
+        /// How many of them must succeed to close the circuit.
+        successes_to_close: u32 = integer(1..=MAX_PROBES), optional "`probes`, else 1";
+    }
+}
+
+config_table! {
+    /// The last N calls.
+    struct CallsTable {
+        /// How many calls.
+        calls: u32 = integer(1..=MAX_CALL_WINDOW), required;
+    }
+}
+
+config_table! {
+    /// An open duration that grows with each opening in a row, until the circuit closes.
+    struct OpenForTable {
+        /// How long the first opening lasts.
+        initial: Duration = duration(), default "5s";
+        /// By how much each further opening is longer.
+        factor: f64 = number(1.0..=1000.0), default 2.0;
+        /// No opening is longer than this.
+        max: Duration = duration(), default "60s";
+        /// Whether durations are spread, so that many clients do not come back at once.
+        jitter: bool = boolean(), default true;
+    }
+}
+
+/// The table of a circuit breaker, judged by the rules of [`Settings::check`].
+pub fn breaker() -> impl Kind<Value = Settings> {
+    table::<BreakerTable>().then(settings)
+}
+
+fn window() -> impl Kind<Value = Window> {
+    let calls = table::<CallsTable>().then(|table, _, _| table.calls.required());
+    either(duration().map(Window::Time), calls.map(Window::Calls))
+}
+
+fn growing_open_for() -> impl Kind<Value = OpenFor> {
+    table::<OpenForTable>().then(|table, _, _| {
+        Some(OpenFor {
+            initial: table.initial.required()?,
+            factor: table.factor.required()?,
+            max: table.max.required()?,
+            jitter: table.jitter.required()?,
+        })
+    })
+}
+
+fn settings(table: BreakerTable, node: Node<'_>, reader: &mut Reader) -> Option<Settings> {
+    let settings = Settings {
+        failure_rate: table.failure_rate.optional()?,
+        slow_call: table.slow_call.optional()?,
+        slow_call_rate: table.slow_call_rate.optional()?,
+        consecutive_failures: table.consecutive_failures.optional()?,
+        window: table.window.optional()?,
+        min_calls: table.min_calls.optional()?,
+        only_on_failure: table.only_on_failure.required()?,
+        open_for: table.open_for.optional()?,
+        probes: table.probes.optional()?,
+        successes_to_close: table.successes_to_close.optional()?,
+        attempt_timeout: None,
+    };
+    match settings.clone().check() {
+        Ok(_) => Some(settings),
+        Err(error) => {
+            let message = format!("`{}` {}", error.field, error.message);
+            reader.error(node.find(error.field), message, error.fix);
+            None
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `breakerbox check`: is the file good?
+
+use crate::file;
+use breakerbox_proxy::Config;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The gateway's file.
+    #[arg(required_unless_present = "schema")]
+    file: Option<PathBuf>,
+    /// Print the JSON Schema of the file instead, for editors.
+    #[arg(long, conflicts_with = "file")]
+    schema: bool,
+}
+
+pub(crate) fn check(arguments: &Arguments) -> ExitCode {
+    let Some(path) = &arguments.file else {
+        println!("{:#}", Config::schema());
+        return ExitCode::SUCCESS;
+    };
+    match file::load(path) {
+        Ok(config) => {
+            let (listeners, upstreams) = (config.listeners.len(), config.upstreams.len());
+            println!(
+                "{}: good ({listeners} listener{}, {upstreams} upstream{})",
+                path.display(),
+                plural(listeners),
+                plural(upstreams)
+            );
+            ExitCode::SUCCESS
+        }
+        Err(file::Refused(code)) => code,
+    }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}

@@ -1,0 +1,39 @@
+//! Reading the gateway's file, for all commands that need one.
+
+use breakerbox::config::Diagnostic;
+use breakerbox_proxy::Config;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// What was wrong with the file: it has been shown, and this is the exit code.
+pub(crate) struct Refused(pub(crate) ExitCode);
+
+/// The file's errors.
+pub(crate) const INVALID: u8 = 1;
+/// The file cannot be read at all.
+pub(crate) const UNREADABLE: u8 = 2;
+
+/// Reads and checks a file. Errors and warnings are shown on standard error.
+pub(crate) fn load(path: &Path) -> Result<Config, Refused> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        eprintln!("error: cannot read {name}: {error}");
+        Refused(ExitCode::from(UNREADABLE))
+    })?;
+    match Config::parse(&name, &text) {
+        Ok((config, warnings)) => {
+            show(&warnings);
+            Ok(config)
+        }
+        Err(errors) => {
+            show(&errors);
+            Err(Refused(ExitCode::from(INVALID)))
+        }
+    }
+}
+
+fn show(diagnostics: &[Diagnostic]) {
+    for diagnostic in diagnostics {
+        eprintln!("{diagnostic}\n");
+    }
+}

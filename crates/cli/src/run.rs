@@ -1,0 +1,115 @@
+//! `breakerbox run`: the gateway, until it is told to stop.
+
+use crate::file;
+use breakerbox::config::parse_duration;
+use breakerbox_proxy::{Running, Server};
+use std::error::Error;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The gateway's file.
+    file: PathBuf,
+    /// How long requests under way may take to end after SIGTERM or Ctrl-C. A second signal ends
+    /// them at once.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    grace: Duration,
+    /// What is logged to standard error: error, warn, info, debug or trace.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log: LevelFilter,
+}
+
+/// The gateway could not be started, or one of its threads ended badly.
+const FAILED: u8 = 1;
+
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    let config = match file::load(&arguments.file) {
+        Ok(config) => config,
+        Err(file::Refused(code)) => return code,
+    };
+    log_to_stderr(arguments.log);
+    let running = match Server::start(config) {
+        Ok(running) => running,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(FAILED);
+        }
+    };
+    announce(&running);
+    match serve(running, arguments.grace) {
+        Ok(()) => {
+            tracing::info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// A duration as the file has it.
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|refusal| format!("it {}; {}", refusal.clause, refusal.fix))
+}
+
+/// Lines for people: with colours only on a terminal.
+pub(crate) fn log_to_stderr(level: LevelFilter) {
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}
+
+fn announce(running: &Running) {
+    for address in running.addresses() {
+        tracing::info!("listening on http://{address}");
+    }
+    if let Some(address) = running.admin_address() {
+        tracing::info!("admin on http://{address}");
+        if !address.ip().is_loopback() {
+            tracing::warn!(
+                "the admin API can be reached from other machines: whoever reaches {address} can \
+                 open and close breakers"
+            );
+        }
+    }
+}
+
+/// Serves until SIGTERM or Ctrl-C, then drains; the next signal cuts what is still under way.
+fn serve(running: Running, grace: Duration) -> Result<(), Box<dyn Error>> {
+    let running = Arc::new(running);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut next_signal = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        let waiting = Arc::clone(&running);
+        let mut stopped = tokio::task::spawn_blocking(move || waiting.wait());
+        tokio::select! {
+            () = next_signal() => {}
+            // It never stops of itself, so a thread of its has ended badly.
+            result = &mut stopped => return Ok(result??),
+        }
+        tracing::info!(?grace, "draining: nothing new is accepted; signal again to stop at once");
+        running.shutdown(grace);
+        tokio::select! {
+            () = next_signal() => running.shutdown(Duration::ZERO),
+            result = &mut stopped => return Ok(result??),
+        }
+        Ok(stopped.await??)
+    })
+}

@@ -1,0 +1,123 @@
+//! The gateway's own answers: a status, a small JSON body and `breakerbox-reason`.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use breakerbox::TimeoutKind;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::{Map, Value};
+
+use crate::body::ResponseBody;
+use crate::headers::{BREAKERBOX_REASON, Refusal};
+use crate::pool::{SendError, SendErrorKind};
+
+/// An answer that no upstream gave: `{"error": ..., "upstream": ..., "reason": ...}`.
+///
+/// `reason` is one word for programs and stands in the header `breakerbox-reason` too; `error` is a
+/// sentence for people.
+pub fn answer(
+    status: StatusCode,
+    reason: &'static str,
+    error: impl Display,
+    upstream: Option<&str>,
+) -> Response<ResponseBody> {
+    let mut body = Map::new();
+    body.insert("error".to_owned(), Value::String(error.to_string()));
+    if let Some(upstream) = upstream {
+        body.insert("upstream".to_owned(), Value::String(upstream.to_owned()));
+    }
+    body.insert("reason".to_owned(), Value::String(reason.to_owned()));
+    let mut response = json(status, &Value::Object(body));
+    response.headers_mut().insert(BREAKERBOX_REASON, HeaderValue::from_static(reason));
+    response
+}
+
+/// A JSON document and nothing else.
+pub fn json(status: StatusCode, document: &Value) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::full(Bytes::from(document.to_string())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A text and nothing else.
+pub fn text(text: String) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::full(Bytes::from(text)));
+    let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+/// No route of the listener matches: 404.
+pub fn no_route() -> Response<ResponseBody> {
+    answer(StatusCode::NOT_FOUND, "no_route", "No route matches this host and path.", None)
+}
+
+/// The upstream has no endpoint at all: 502.
+pub fn no_endpoint(upstream: &str) -> Response<ResponseBody> {
+    answer(StatusCode::BAD_GATEWAY, "connect", "The upstream has no endpoint.", Some(upstream))
+}
+
+/// The request itself is refused: 400 or 501.
+pub fn refused(refusal: Refusal) -> Response<ResponseBody> {
+    match refusal {
+        Refusal::BadRequest(error) => answer(StatusCode::BAD_REQUEST, "bad_request", error, None),
+        Refusal::NotImplemented(error) => {
+            answer(StatusCode::NOT_IMPLEMENTED, "not_implemented", error, None)
+        }
+    }
+}
+
+/// The upstream gave no response: 502, or 504 where time ran out; 400, or 408, where the client's
+/// own body failed.
+pub fn send_failed(upstream: &str, error: &SendError) -> Response<ResponseBody> {
+    let (failed, timed_out) = match error.kind() {
+        SendErrorKind::ClientBody => (StatusCode::BAD_REQUEST, StatusCode::REQUEST_TIMEOUT),
+        SendErrorKind::Connect
+        | SendErrorKind::RefusedStream
+        | SendErrorKind::Reset
+        | SendErrorKind::Protocol => (StatusCode::BAD_GATEWAY, StatusCode::GATEWAY_TIMEOUT),
+    };
+    let status = if error.is_timeout() { timed_out } else { failed };
+    answer(status, error.kind().name(), error, Some(upstream))
+}
+
+/// No breaker admits the request: 503, with `Retry-After` in whole seconds, rounded up.
+pub fn breaker_open(upstream: &str, retry_after: Option<Duration>) -> Response<ResponseBody> {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let error = "The circuit breaker of the upstream is open.";
+    let mut response = answer(status, "breaker_open", error, Some(upstream));
+    if let Some(wait) = retry_after {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    }
+    response
+}
+
+/// Time ran out: 504.
+pub fn timeout(upstream: &str, kind: TimeoutKind) -> Response<ResponseBody> {
+    let (reason, error) = match kind {
+        TimeoutKind::Attempt => ("timeout", "The upstream did not answer in time."),
+        TimeoutKind::Deadline => ("deadline", "The request ran into its deadline."),
+    };
+    answer(StatusCode::GATEWAY_TIMEOUT, reason, error, Some(upstream))
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn says_it_to_people_and_to_programs() {
+        let response = answer(StatusCode::BAD_GATEWAY, "reset", "a \"b\"", Some("posts"));
+        assert_eq!(response.status(), 502);
+        assert_eq!(response.headers()["breakerbox-reason"], "reset");
+        assert_eq!(response.headers()["content-type"], "application/json");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, r#"{"error":"a \"b\"","upstream":"posts","reason":"reset"}"#);
+    }
+}

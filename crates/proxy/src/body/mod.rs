@@ -1,0 +1,12 @@
+//! Bodies on their way through: streamed frame by frame, never collected, bounded in time.
+//!
+//! [`RequestBody`] carries what the client sends to an upstream, [`ResponseBody`] what comes back.
+//! Both give up when no frame has come for the idle timeout of the upstream; a response may have a
+//! deadline as well and says, exactly once, how it ended.
+
+mod idle;
+mod request;
+mod response;
+
+pub use request::{RequestBody, RequestBodyError};
+pub use response::{BodyEnd, ResponseBody, ResponseBodyError};

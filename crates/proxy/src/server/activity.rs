@@ -1,0 +1,304 @@
+//! What a client connection is doing and since when, for the one clock that looks after them all.
+//!
+//! Timers per request would cost more than all the rest of this; here a request costs a few writes
+//! to a cell.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::limits::Limits;
+
+/// One client connection.
+#[derive(Debug)]
+pub(super) struct Activity {
+    connections: Rc<Connections>,
+    phase: Cell<Phase>,
+    since: Cell<Instant>,
+    in_flight: Cell<u32>,
+    write_blocked_since: Cell<Option<Instant>>,
+    expired: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The head of a request is being read, or the first one is waited for.
+    Head,
+    /// Requests are being answered.
+    Busy,
+    /// Between requests.
+    Idle,
+}
+
+impl Activity {
+    /// The time as of the last tick.
+    fn now(&self) -> Instant {
+        self.connections.now.get()
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.since.set(self.now());
+    }
+
+    /// Whether what is read now belongs to the head of a request.
+    pub(super) fn reads_head(&self) -> bool {
+        self.phase.get() != Phase::Busy
+    }
+
+    /// Bytes of a request have come (HTTP/1).
+    pub(super) fn head_began(&self) {
+        if self.phase.get() == Phase::Idle {
+            self.enter(Phase::Head);
+        }
+    }
+
+    /// The connection is open and nothing is asked for.
+    pub(super) fn idle(&self) {
+        self.enter(Phase::Idle);
+    }
+
+    /// A request is here; it is in flight until the guard is dropped.
+    pub(super) fn request_began(self: &Rc<Self>) -> InFlight {
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.enter(Phase::Busy);
+        InFlight(self.clone())
+    }
+
+    /// The client takes nothing at the moment.
+    pub(super) fn write_blocked(&self) {
+        if self.write_blocked_since.get().is_none() {
+            self.write_blocked_since.set(Some(self.now()));
+        }
+    }
+
+    /// The client took some bytes.
+    pub(super) fn write_moved(&self) {
+        self.write_blocked_since.set(None);
+        if self.phase.get() == Phase::Idle {
+            // The rest of an answer on a slow line is not idleness.
+            self.since.set(self.now());
+        }
+    }
+
+    /// Has the connection's task woken when its time is over or when draining begins. A task has
+    /// the same waker all its life.
+    pub(super) fn attach(&self, waker: &Waker) {
+        let mut own = self.waker.borrow_mut();
+        if own.is_none() {
+            *own = Some(waker.clone());
+        }
+    }
+
+    /// Whether the connection has taken longer than it may.
+    pub(super) fn expired(&self) -> bool {
+        self.expired.get()
+    }
+
+    /// Gives the connection its time once more.
+    pub(super) fn renew(&self) {
+        self.expired.set(false);
+        self.write_blocked_since.set(None);
+        self.since.set(self.now());
+    }
+
+    /// Whether the core is shutting down.
+    pub(super) fn draining(&self) -> bool {
+        self.connections.draining.get()
+    }
+
+    fn is_due(&self, limits: &Limits, now: Instant) -> bool {
+        let longer_than = |since: Instant, limit: Duration| now.duration_since(since) >= limit;
+        let blocked = self.write_blocked_since.get();
+        blocked.is_some_and(|since| longer_than(since, limits.write_timeout))
+            || match self.phase.get() {
+                Phase::Head => longer_than(self.since.get(), limits.header_timeout),
+                Phase::Idle => longer_than(self.since.get(), limits.keep_alive_timeout),
+                Phase::Busy => false,
+            }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+impl Drop for Activity {
+    fn drop(&mut self) {
+        self.connections.closed();
+    }
+}
+
+/// A request in flight on a connection.
+#[derive(Debug)]
+pub(super) struct InFlight(Rc<Activity>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let left = self.0.in_flight.get() - 1;
+        self.0.in_flight.set(left);
+        if left == 0 {
+            self.0.enter(Phase::Idle);
+        }
+    }
+}
+
+/// The client connections of one core: counted, bounded, and looked at every tick.
+#[derive(Debug)]
+pub(super) struct Connections {
+    limits: Limits,
+    now: Cell<Instant>,
+    draining: Cell<bool>,
+    open: Cell<usize>,
+    closed: tokio::sync::Notify,
+    all: RefCell<Vec<Weak<Activity>>>,
+}
+
+impl Connections {
+    pub(super) fn new(limits: Limits) -> Rc<Self> {
+        Rc::new(Self {
+            limits,
+            now: Cell::new(Instant::now()),
+            draining: Cell::new(false),
+            open: Cell::new(0),
+            closed: tokio::sync::Notify::new(),
+            all: RefCell::default(),
+        })
+    }
+
+    /// Waits until there is room for one more connection.
+    pub(super) async fn room(&self) {
+        while self.open.get() >= self.limits.connections {
+            self.closed.notified().await;
+        }
+    }
+
+    /// Waits until no connection is open.
+    pub(super) async fn none_open(&self) {
+        while self.open.get() > 0 {
+            self.closed.notified().await;
+        }
+    }
+
+    /// How many are open.
+    pub(super) fn open(&self) -> usize {
+        self.open.get()
+    }
+
+    /// A connection has been accepted.
+    pub(super) fn opened(self: &Rc<Self>) -> Rc<Activity> {
+        self.open.set(self.open.get() + 1);
+        let activity = Rc::new(Activity {
+            connections: self.clone(),
+            phase: Cell::new(Phase::Head),
+            since: Cell::new(self.now.get()),
+            in_flight: Cell::new(0),
+            write_blocked_since: Cell::new(None),
+            expired: Cell::new(false),
+            waker: RefCell::new(None),
+        });
+        self.all.borrow_mut().push(Rc::downgrade(&activity));
+        activity
+    }
+
+    fn closed(&self) {
+        self.open.set(self.open.get() - 1);
+        self.closed.notify_one();
+    }
+
+    /// Has every connection finish what it is doing and close.
+    pub(super) fn drain(&self) {
+        self.draining.set(true);
+        for activity in self.all.borrow().iter().filter_map(Weak::upgrade) {
+            activity.wake();
+        }
+    }
+
+    /// Moves the clock on and wakes the connections whose time is over.
+    pub(super) fn tick(&self, now: Instant) {
+        self.now.set(now);
+        self.all.borrow_mut().retain(|activity| {
+            let Some(activity) = activity.upgrade() else { return false };
+            if activity.is_due(&self.limits, now) {
+                activity.expired.set(true);
+                activity.wake();
+            }
+            true
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn after(connections: &Connections, seconds: u32) {
+        connections.tick(connections.now.get() + SECOND * seconds);
+    }
+
+    #[test]
+    fn the_first_head_has_ten_seconds() {
+        let connections = Connections::new(Limits::default());
+        let activity = connections.opened();
+        after(&connections, 9);
+        activity.head_began();
+        assert!(!activity.expired());
+        after(&connections, 1);
+        assert!(activity.expired());
+    }
+
+    #[test]
+    fn requests_may_take_their_time_and_idleness_is_counted_from_their_end() {
+        let connections = Connections::new(Limits::default());
+        let activity = connections.opened();
+        let first = activity.request_began();
+        let second = activity.request_began();
+        after(&connections, 1000);
+        drop(first);
+        after(&connections, 1000);
+        assert!(!activity.expired());
+        drop(second);
+        after(&connections, 74);
+        assert!(!activity.expired());
+        after(&connections, 1);
+        assert!(activity.expired());
+        activity.renew();
+        assert!(!activity.expired());
+    }
+
+    #[test]
+    fn a_client_that_reads_nothing_is_not_waited_for() {
+        let connections = Connections::new(Limits::default());
+        let activity = connections.opened();
+        let _request = activity.request_began();
+        activity.write_blocked();
+        after(&connections, 59);
+        activity.write_moved();
+        activity.write_blocked();
+        after(&connections, 59);
+        assert!(!activity.expired());
+        after(&connections, 1);
+        assert!(activity.expired());
+    }
+
+    #[tokio::test]
+    async fn connections_are_counted() {
+        let connections = Connections::new(Limits { connections: 1, ..Limits::default() });
+        connections.room().await;
+        let activity = connections.opened();
+        assert_eq!(connections.open(), 1);
+        let full = tokio::time::timeout(Duration::from_millis(1), connections.room()).await;
+        assert!(full.is_err());
+        drop(activity);
+        connections.room().await;
+        connections.none_open().await;
+    }
+}

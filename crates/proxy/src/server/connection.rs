@@ -1,0 +1,211 @@
+//! One client connection: which protocol it speaks, and serving it until it ends.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::TRANSFER_ENCODING;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+
+use super::activity::{Activity, InFlight};
+use super::limits::{
+    CONNECTION_WINDOW, MAX_CONCURRENT_STREAMS, MAX_ERROR_RESETS, MAX_HEAD_BYTES,
+    MAX_PENDING_RESETS, PING_INTERVAL, PING_TIMEOUT, STREAM_WINDOW,
+};
+use super::watched::{Head, Watched};
+use crate::body::{ResponseBody, ResponseBodyError};
+use crate::headers::Peer;
+use crate::runtime::LocalExecutor;
+
+/// What a client sends first when it speaks HTTP/2 without having asked.
+const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What answers the requests of a listener.
+pub(super) trait Handler: 'static {
+    /// Answers one request; see [`Front::handle`](crate::gateway::Front::handle).
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: &Peer,
+        two_lengths: bool,
+    ) -> impl Future<Output = Response<ResponseBody>>;
+}
+
+/// hyper's servers with our bounds set, made once per core.
+#[derive(Debug)]
+pub(super) struct Protocols {
+    http1: http1::Builder,
+    http2: http2::Builder<LocalExecutor>,
+}
+
+impl Protocols {
+    pub(super) fn new() -> Self {
+        let mut http1 = http1::Builder::new();
+        http1
+            // The clock of all connections keeps this bound, and the one between requests, which
+            // hyper does not tell apart.
+            .header_read_timeout(None)
+            .max_header_size(MAX_HEAD_BYTES);
+        let mut http2 = http2::Builder::new(LocalExecutor);
+        http2
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+            .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+            .max_local_error_reset_streams(MAX_ERROR_RESETS)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(MAX_HEAD_BYTES as u32);
+        Self { http1, http2 }
+    }
+}
+
+/// Serves a connection until the client closes it, its time is over or draining has ended it.
+pub(super) async fn serve<H: Handler>(
+    stream: TcpStream,
+    peer: Peer,
+    handler: Rc<H>,
+    protocols: Rc<Protocols>,
+    activity: Rc<Activity>,
+) {
+    // A connection without it works as well, only slower.
+    let _ = stream.set_nodelay(true);
+    let mut socket = Watched::new(stream, activity.clone());
+    let detected = until_over(&activity, detect_http2(&mut socket)).await;
+    let Some(Ok(is_http2)) = detected else { return };
+    let head = (!is_http2).then(|| socket.copy_heads());
+    let session = Rc::new(Session { handler, peer, activity: activity.clone(), head });
+    let service = service_fn(move |request| {
+        let session = session.clone();
+        async move { Ok::<_, Infallible>(session.answer(request).await) }
+    });
+    let io = TokioIo::new(socket);
+    let ended = if is_http2 {
+        activity.idle();
+        let connection = protocols.http2.serve_connection(io, service);
+        drive(&activity, connection, true, |connection| connection.graceful_shutdown()).await
+    } else {
+        let connection = protocols.http1.serve_connection(io, service);
+        drive(&activity, connection, false, |connection| connection.graceful_shutdown()).await
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a client connection ended early");
+    }
+}
+
+/// Reads the first bytes, only as many as it takes to tell, and puts them back.
+async fn detect_http2(socket: &mut Watched) -> io::Result<bool> {
+    let mut first = [0; HTTP2_PREFACE.len()];
+    let mut read = 0;
+    while read < first.len() && first[..read] == HTTP2_PREFACE[..read] {
+        match socket.read(&mut first[read..]).await? {
+            0 => break,
+            count => read += count,
+        }
+    }
+    socket.read_again(Bytes::copy_from_slice(&first[..read]));
+    Ok(first == *HTTP2_PREFACE)
+}
+
+/// Runs a future until the connection's time is over or draining begins.
+async fn until_over<F: Future>(activity: &Activity, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        activity.attach(cx.waker());
+        if activity.expired() || activity.draining() {
+            return Poll::Ready(None);
+        }
+        future.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
+/// Runs a connection to its end. When draining begins `finish` tells it to take no more requests.
+/// When its time is over it is cut; one that can say goodbye is told to do so first, and cut when
+/// its time is over once more.
+async fn drive<C>(
+    activity: &Activity,
+    connection: C,
+    says_goodbye: bool,
+    finish: impl Fn(Pin<&mut C>),
+) -> hyper::Result<()>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut connection = pin!(connection);
+    let mut finishing = false;
+    poll_fn(|cx| {
+        activity.attach(cx.waker());
+        if activity.expired() {
+            if finishing || !says_goodbye {
+                return Poll::Ready(Ok(()));
+            }
+            activity.renew();
+            finishing = true;
+            finish(connection.as_mut());
+        } else if !finishing && activity.draining() {
+            finishing = true;
+            finish(connection.as_mut());
+        }
+        connection.as_mut().poll(cx)
+    })
+    .await
+}
+
+/// What all requests of a connection have in common.
+struct Session<H> {
+    handler: Rc<H>,
+    peer: Peer,
+    activity: Rc<Activity>,
+    head: Option<Rc<Head>>,
+}
+
+impl<H: Handler> Session<H> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Tracked> {
+        let has_transfer_coding = request.headers().contains_key(TRANSFER_ENCODING);
+        let two_lengths =
+            self.head.as_ref().is_some_and(|head| head.take_two_lengths(has_transfer_coding));
+        let in_flight = self.activity.request_began();
+        let response = self.handler.handle(request, &self.peer, two_lengths).await;
+        response.map(|body| Tracked { body, _in_flight: in_flight })
+    }
+}
+
+/// A response body; its request is in flight until hyper has written all of it.
+#[derive(Debug)]
+struct Tracked {
+    body: ResponseBody,
+    _in_flight: InFlight,
+}
+
+impl Body for Tracked {
+    type Data = Bytes;
+    type Error = ResponseBodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseBodyError>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,138 @@
+//! A service behind the gateway, as one core sees it: its policies, and its connections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Request, Response};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::task::spawn_local;
+
+use crate::answers;
+use crate::body::{RequestBody, ResponseBody};
+use crate::config;
+use crate::headers::{BREAKERBOX_DEADLINE_MS, prepare_response};
+use crate::policies::{Flight, Over, Policies, Stopped};
+use crate::pool::{InvalidEndpoint, Pool, UpstreamBody};
+
+/// The body of a response that the fallback stands in for is read to its end, so that the
+/// connection can be used again, if it is no longer than this and comes within a second.
+const DRAINED_BYTES: usize = 64 * 1024;
+const DRAINED_WITHIN: Duration = Duration::from_secs(1);
+
+/// One upstream with its connections from this core.
+#[derive(Debug)]
+pub struct Upstream {
+    policies: Arc<Policies>,
+    pool: Pool,
+    idle_timeout: Duration,
+}
+
+impl Upstream {
+    /// An upstream without any connection yet.
+    ///
+    /// # Errors
+    ///
+    /// Where one of its endpoints is no address.
+    pub fn new(
+        settings: &config::Upstream,
+        policies: Arc<Policies>,
+    ) -> Result<Self, InvalidEndpoint> {
+        let pool = Pool::new(settings)?;
+        Ok(Self { policies, pool, idle_timeout: settings.idle_timeout })
+    }
+
+    /// Its connections.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Answers a request whose headers are ready for the upstream: with the upstream's response,
+    /// with the fallback, or with an answer that says why there is none. `left`: how much time its
+    /// client has, where that is known and believed.
+    pub async fn answer(
+        &self,
+        request: Request<Incoming>,
+        left: Option<Duration>,
+    ) -> Response<ResponseBody> {
+        let mut flight = match Flight::begin(&self.policies, left) {
+            Ok(flight) => flight,
+            Err(over) => return self.instead(over),
+        };
+        let Some(endpoint) = self.pool.endpoints().get(flight.endpoint()) else {
+            return answers::no_endpoint(self.policies.name());
+        };
+        let mut request = request.map(|body| RequestBody::from_client(body, self.idle_timeout));
+        if let Some(left) = flight.left() {
+            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            request.headers_mut().insert(BREAKERBOX_DEADLINE_MS, HeaderValue::from(millis));
+        }
+        match flight.response(endpoint.send(request)).await {
+            Ok(response) => self.pass_on(response, flight),
+            Err(over) => self.instead(over),
+        }
+    }
+
+    /// Makes an upstream's response the client's.
+    fn pass_on(
+        &self,
+        response: Response<UpstreamBody>,
+        flight: Flight,
+    ) -> Response<ResponseBody> {
+        let version = response.version();
+        let (mut parts, body) = response.into_parts();
+        let mut body = ResponseBody::from_upstream(body, self.idle_timeout);
+        if let Some(deadline) = flight.deadline() {
+            body = body.with_deadline(deadline);
+        }
+        if let Some(on_end) = flight.on_body_end(&parts.headers) {
+            body = body.on_end(on_end);
+        }
+        prepare_response(&mut parts.headers, version);
+        // The client's connection has a version of its own.
+        parts.version = http::Version::HTTP_11;
+        Response::from_parts(parts, body)
+    }
+
+    /// The answer where there is no response to pass on.
+    fn instead(&self, Over { stopped, fallback }: Over) -> Response<ResponseBody> {
+        let name = self.policies.name();
+        let reason = stopped.reason();
+        if let Stopped::NoResponse(error) = &stopped {
+            tracing::debug!(upstream = name, %error, "no response");
+        }
+        if fallback && let Some(fallback) = self.policies.fall_back() {
+            if let Stopped::Failed(response) = stopped {
+                drain(response.into_body());
+            }
+            return fallback.respond(reason);
+        }
+        match stopped {
+            Stopped::BreakerOpen { retry_after } => answers::breaker_open(name, retry_after),
+            Stopped::Timeout(kind) => answers::timeout(name, kind),
+            Stopped::NoResponse(error) => answers::send_failed(name, &error),
+            // Only for a fallback is a response kept back.
+            Stopped::Failed(response) => response.map(|body| {
+                ResponseBody::from_upstream(body, self.idle_timeout)
+            }),
+        }
+    }
+}
+
+/// Reads a short body to its end in the background; gives the connection up if that takes long.
+fn drain(mut body: UpstreamBody) {
+    spawn_local(async move {
+        let all = async {
+            let mut left = DRAINED_BYTES;
+            while let Some(Ok(frame)) = body.frame().await {
+                let length = frame.data_ref().map_or(0, bytes::Bytes::len);
+                match left.checked_sub(length) {
+                    Some(rest) => left = rest,
+                    None => return,
+                }
+            }
+        };
+        // Too long is as good as too large: dropping the body closes the connection.
+        let _ = tokio::time::timeout(DRAINED_WITHIN, all).await;
+    });
+}

@@ -1,0 +1,12 @@
+//! The gateway over real sockets on loopback, with clients and upstreams written by hand.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod connections;
+mod drain;
+mod framing;
+mod headers;
+mod http2;
+mod slow_clients;
+mod streaming;
+mod support;
