@@ -3,6 +3,7 @@
 mod check;
 mod file;
 mod run;
+mod test;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -24,11 +25,16 @@ enum Command {
     /// Exits with 0 if the file is good (warnings are no errors), 1 if it has errors, and 2 if it
     /// cannot be read.
     Check(check::Arguments),
+    /// Run the cases of test files on virtual time: what does a policy do, and when?
+    ///
+    /// Exits with 0 if all cases came as expected, 1 if not, and 2 if a file cannot be read.
+    Test(test::Arguments),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::check(&arguments),
+        Command::Test(arguments) => test::test(&arguments),
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::source::Excerpt;
+use super::source::{Excerpt, Source};
+use super::span::Span;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +55,20 @@ pub struct Diagnostic {
     /// What to do about it: one sentence without a full stop.
     pub fix: String,
     pub(super) excerpt: Excerpt,
+}
+
+impl Diagnostic {
+    /// An error that was found after reading, in the text of the file at `span`.
+    pub fn at(
+        file_name: &str,
+        text: &str,
+        span: Span,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        let source = Source::new(file_name, text);
+        source.diagnostic(Severity::Error, span, message.into(), fix.into())
+    }
 }
 
 impl fmt::Display for Diagnostic {

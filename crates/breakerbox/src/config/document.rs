@@ -9,6 +9,7 @@ use super::nesting::too_deep;
 use super::node::Node;
 use super::reader::{Finding, Reader};
 use super::source::Source;
+use super::span::Span;
 use super::syntax::Syntax;
 
 /// Of a hopeless file, so many diagnostics are shown.
@@ -37,10 +38,15 @@ pub fn read_file<K: Kind>(
         if syntax.incomplete { Reader::of_incomplete_file() } else { Reader::default() };
     let document = DeValue::Table(document.into_inner());
     let value = kind.read(Node::top(&document), &mut reader);
-    let is_right = syntax.findings.is_empty() && !reader.has_errors();
+    let has_errors = !syntax.findings.is_empty() || reader.has_errors();
+    if value.is_none() && !has_errors {
+        // Only a kind that breaks its word comes here; nobody shall stand before an empty list.
+        let fix = "this is a mistake in breakerbox: please report it with the file";
+        reader.error(Span::default(), "the file was refused without a reason", fix);
+    }
     let mut findings = reader.into_findings();
     match value {
-        Some(value) if is_right => Ok((value, placed(&source, findings))),
+        Some(value) if !has_errors => Ok((value, placed(&source, findings))),
         _ => {
             findings.retain(|finding| syntax.lets_judge(&source, finding.span));
             findings.extend(syntax.findings);
@@ -64,14 +70,13 @@ pub fn file_schema(title: &str, kind: &impl Kind) -> Json {
 /// Looks up where the findings are, in their order.
 fn placed(source: &Source<'_>, mut findings: Vec<Finding>) -> Vec<Diagnostic> {
     findings.sort_by_key(|finding| (finding.span.start, finding.severity));
-    let left_out = findings.len().saturating_sub(MOST);
-    if left_out > 0 {
-        findings.truncate(MOST);
-        let span = findings[MOST - 1].span;
+    if findings.len() > MOST {
+        let left_out = findings.split_off(MOST);
+        let severity = left_out.iter().map(|finding| finding.severity).min();
         findings.push(Finding {
-            severity: Severity::Error,
-            span,
-            message: format!("{left_out} more of them are not shown"),
+            severity: severity.unwrap_or(Severity::Warning),
+            span: findings[MOST - 1].span,
+            message: format!("{} more of them are not shown", left_out.len()),
             fix: "mend the ones before first".to_owned(),
         });
     }

@@ -201,6 +201,11 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Whether it is a table with this key.
+    pub fn has(&self, key: &str) -> bool {
+        self.value.as_table().is_some_and(|table| table.contains_key(key))
+    }
+
     /// Where the value of a key further in stands, `open_for.factor` say. Where the file does not
     /// have it, the innermost table on the way there.
     pub fn find(&self, dotted_key: &str) -> Span {

@@ -237,6 +237,16 @@ fn diagnostics_are_bounded() {
     );
 }
 
+#[test]
+fn a_refusal_without_a_reason_still_says_something() {
+    let kind = policy().then(|_, _, _| None::<()>);
+    assert_eq!(
+        summary("", &kind),
+        ["1:1 error: the file was refused without a reason; this is a mistake in breakerbox: \
+          please report it with the file"]
+    );
+}
+
 /// Thousands of files that are nearly right: nothing panics, and each is either right or refused
 /// with a reason.
 #[test]

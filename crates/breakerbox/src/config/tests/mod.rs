@@ -1,6 +1,6 @@
 mod broken_files;
 mod policies;
-mod refused_values;
+mod values;
 
 use super::*;
 

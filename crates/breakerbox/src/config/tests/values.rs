@@ -1,4 +1,4 @@
-//! Every way in which a value of each kind is refused.
+//! What each kind of value reads, and every way in which it refuses one.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use super::summary;
 
 config_table! {
     /// One key of each kind.
-    pub struct Sample {
+    struct Sample {
         /// A duration.
         pause: Duration = duration(), optional;
         /// A duration that is not zero.
@@ -53,6 +53,70 @@ config_table! {
 
 fn refusals(text: &str) -> Vec<String> {
     summary(text, &table::<Sample>())
+}
+
+#[test]
+fn every_kind_reads_its_values() {
+    let text = r#"
+        pause = "1d2h3m4.5s6ms7us8ns"
+        limit = "365d"
+        rate = 0.25
+        count = 0x64
+        factor = 10
+        on = true
+        title = "\u00e9"
+        order = "adaptive_lifo"
+        listen = "[::1]:80"
+        host = "API.example.com"
+        url = "http://A.de/x%20y"
+        path = "/a"
+        status = 599
+        headers = { B = "1", a = "" }
+        json = [9223372036854775807, 18446744073709551615, -1, 0.5, {}]
+        list = ["0s", "1s"]
+        named = { b-1 = 9, "A.z_" = 1 }
+        for = 3
+    "#;
+    let (sample, warnings) = read_file("f.toml", text, &table::<Sample>()).unwrap();
+    assert_eq!(warnings, []);
+    let pause = Duration::new(26 * 3600 + 3 * 60 + 4, 506_007_008);
+    assert_eq!(sample.pause.value(), Some(&pause));
+    assert_eq!(sample.limit.value(), Some(&MAX_DURATION));
+    assert_eq!(sample.rate.value(), Some(&0.25));
+    assert_eq!(sample.count.value(), Some(&100));
+    assert_eq!(sample.factor.value(), Some(&10.0));
+    assert_eq!(sample.on.value(), Some(&true));
+    assert_eq!(sample.title.value().unwrap(), "é");
+    assert_eq!(sample.order.value(), Some(&2));
+    assert_eq!(sample.listen.value(), Some(&"[::1]:80".parse().unwrap()));
+    assert_eq!(sample.host.value().unwrap(), "api.example.com");
+    let url = HttpUrl { host: "a.de".to_owned(), port: 80, path: "/x%20y".to_owned() };
+    assert_eq!(sample.url.value(), Some(&url));
+    assert_eq!(sample.path.value().unwrap(), "/a");
+    assert_eq!(sample.status.value(), Some(&599));
+    let headers = [("b", "1"), ("a", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(sample.headers.value().unwrap(), &headers);
+    let json = sample.json.value().unwrap().to_string();
+    assert_eq!(json, "[9223372036854775807,18446744073709551615,-1,0.5,{}]");
+    let list: Vec<_> = sample.list.value().unwrap().iter().map(|entry| entry.value).collect();
+    assert_eq!(list, [Duration::ZERO, Duration::from_secs(1)]);
+    let named: Vec<_> = sample.named.value().unwrap().iter().collect();
+    assert_eq!((named[0].0.as_str(), named[0].1.value), ("A.z_", 1));
+    assert_eq!((named[1].0.as_str(), named[1].1.value), ("b-1", 9));
+    assert_eq!(sample.r#for.value().unwrap(), "3");
+}
+
+#[test]
+fn values_know_their_places() {
+    let text = "named.ab = 3\nlist = ['1s']";
+    let (sample, _) = read_file("f.toml", text, &table::<Sample>()).unwrap();
+    let text_at = |span: Span| &text[span.start..span.end];
+    let named = sample.named.located().unwrap();
+    assert_eq!(text_at(named.key), "named");
+    assert_eq!(text_at(named.value["ab"].key), "ab");
+    assert_eq!(text_at(named.value["ab"].span), "3");
+    assert_eq!(text_at(sample.list.span().unwrap()), "['1s']");
+    assert_eq!(text_at(sample.list.value().unwrap()[0].span), "'1s'");
 }
 
 /// Each file has this one thing wrong with it.

@@ -1,0 +1,99 @@
+//! `breakerbox test`: tests of policies on virtual time.
+
+use crate::file::UNREADABLE;
+use breakerbox::config::Policy;
+use breakerbox_lab::policy_test::{self, Report};
+use breakerbox_proxy::Config;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The test files.
+    #[arg(required_unless_present = "schema")]
+    files: Vec<PathBuf>,
+    /// Print one JSON document instead of lines.
+    #[arg(long)]
+    json: bool,
+    /// Print the JSON Schema of test files instead, for editors.
+    #[arg(long, conflicts_with_all = ["files", "json"])]
+    schema: bool,
+}
+
+/// Some case came otherwise than expected.
+const FAILED: u8 = 1;
+
+pub(crate) fn test(arguments: &Arguments) -> ExitCode {
+    if arguments.schema {
+        println!("{:#}", policy_test::schema());
+        return ExitCode::SUCCESS;
+    }
+    let mut all = Report::default();
+    let mut unreadable = false;
+    for path in &arguments.files {
+        match run_file(path) {
+            Ok(report) => {
+                if !arguments.json {
+                    show(path, &report, arguments.files.len() > 1);
+                }
+                all.append(report);
+            }
+            Err(message) => {
+                eprintln!("{message}");
+                unreadable = true;
+            }
+        }
+    }
+    if arguments.json {
+        println!("{}", all.to_json());
+    } else if !(unreadable && all.cases().is_empty()) {
+        println!("{} passed, {} failed", all.passed(), all.failed());
+    }
+    match (unreadable, all.failed()) {
+        (true, _) => ExitCode::from(UNREADABLE),
+        (false, 0) => ExitCode::SUCCESS,
+        (false, _) => ExitCode::from(FAILED),
+    }
+}
+
+fn show(path: &Path, report: &Report, with_name: bool) {
+    if with_name {
+        println!("{}:", path.display());
+    }
+    for case in report.cases() {
+        println!("{case}");
+    }
+}
+
+fn run_file(path: &Path) -> Result<Report, String> {
+    let name = path.display().to_string();
+    let text = read(path)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let from_file = |file: &str, upstream: &str| policy_of(&folder.join(file), upstream);
+    policy_test::run(&name, &text, &from_file).map_err(|diagnostics| {
+        diagnostics.iter().map(|it| format!("{it}\n")).collect::<Vec<_>>().join("\n")
+    })
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path)
+        .map_err(|error| format!("error: cannot read {}: {error}", path.display()))
+}
+
+/// The policy of an upstream in a gateway's file.
+fn policy_of(path: &Path, upstream: &str) -> Result<Policy, String> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("the file {name} cannot be read: {error}"))?;
+    let (mut config, _) = Config::parse(&name, &text).map_err(|diagnostics| {
+        let count = diagnostics.len();
+        format!("the file {name} has {count} error(s); `breakerbox check {name}` shows them")
+    })?;
+    match config.upstreams.remove(upstream) {
+        Some(upstream) => Ok(upstream.policy),
+        None => {
+            let names: Vec<_> = config.upstreams.into_keys().collect();
+            Err(format!("{name} has no upstream `{upstream}`; it has {}", names.join(", ")))
+        }
+    }
+}
