@@ -1,8 +1,10 @@
 //! The program `breakerbox`.
 
 mod check;
+mod demo;
 mod file;
 mod run;
+mod signals;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -29,6 +31,12 @@ enum Command {
     ///
     /// Exits with 0 if all cases came as expected, 1 if not, and 2 if a file cannot be read.
     Test(test::Arguments),
+    /// Watch a circuit breaker at work: a service fails and recovers, live, in half a minute.
+    ///
+    /// Needs nothing installed and no file. A small service, the gateway in front of it and two
+    /// equal clients run inside this program, on loopback: one client calls through the gateway,
+    /// the other one calls the service itself, as the control.
+    Demo(demo::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -36,5 +44,6 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Test(arguments) => test::test(&arguments),
+        Command::Demo(arguments) => demo::demo(&arguments),
     }
 }

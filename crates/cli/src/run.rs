@@ -1,6 +1,7 @@
 //! `breakerbox run`: the gateway, until it is told to stop.
 
 use crate::file;
+use crate::signals::Signals;
 use breakerbox::config::parse_duration;
 use breakerbox_proxy::{Running, Server};
 use std::error::Error;
@@ -9,7 +10,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
 #[derive(clap::Args)]
@@ -89,25 +89,18 @@ fn serve(running: Running, grace: Duration) -> Result<(), Box<dyn Error>> {
     let running = Arc::new(running);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut next_signal = async || {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
+        let mut signals = Signals::new()?;
         let waiting = Arc::clone(&running);
         let mut stopped = tokio::task::spawn_blocking(move || waiting.wait());
         tokio::select! {
-            () = next_signal() => {}
+            () = signals.next() => {}
             // It never stops of itself, so a thread of its has ended badly.
             result = &mut stopped => return Ok(result??),
         }
         tracing::info!(?grace, "draining: nothing new is accepted; signal again to stop at once");
         running.shutdown(grace);
         tokio::select! {
-            () = next_signal() => running.shutdown(Duration::ZERO),
+            () = signals.next() => running.shutdown(Duration::ZERO),
             result = &mut stopped => return Ok(result??),
         }
         Ok(stopped.await??)

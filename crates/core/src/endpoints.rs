@@ -1,7 +1,7 @@
 //! The endpoints of one upstream, each behind a breaker of its own.
 
 use crate::Timestamp;
-use crate::breaker::{Breaker, Notice, Permit, Rejected, Rules};
+use crate::breaker::{Breaker, Permit, Rejected, Rules, State, Transition};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct Endpoints {
 /// A call goes to this endpoint, and holds the permit of its breaker, where there are breakers.
 #[derive(Debug)]
 pub(crate) struct Picked {
-    pub(crate) endpoint: usize,
+    pub(crate) endpoint: u32,
     pub(crate) permit: Option<Permit>,
 }
 
@@ -29,7 +29,8 @@ impl Endpoints {
     /// So many endpoints, at least one, with a breaker each where there are rules for one. `seed`
     /// makes their jitter repeatable, each one's its own.
     pub fn new(count: usize, rules: Option<Arc<Rules>>, now: Timestamp, seed: u64) -> Self {
-        let count = count.max(1);
+        // More than fit into 32 bits there are not.
+        let count = count.clamp(1, u32::MAX as usize);
         let breaker = |rules: &Arc<Rules>, endpoint: usize| {
             Breaker::new(Arc::clone(rules), now, seed.wrapping_add(endpoint as u64))
         };
@@ -66,7 +67,7 @@ impl Endpoints {
     pub(crate) fn pick(
         &self,
         now: Timestamp,
-        notice: &mut dyn FnMut(usize, crate::breaker::Transition),
+        notice: &mut dyn FnMut(usize, Transition),
     ) -> Result<Picked, Rejected> {
         let Some(breakers) = &self.breakers else {
             return Ok(Picked { endpoint: self.first(), permit: None });
@@ -78,18 +79,20 @@ impl Endpoints {
         let first = self.first();
         let mut best: Option<Rejected> = None;
         for offset in 0..self.count {
-            let endpoint = (first + offset) % self.count;
+            let endpoint = (first as usize + offset) % self.count;
             match breakers[endpoint].admit(now, &mut |change| notice(endpoint, change)) {
-                Ok(permit) => return Ok(Picked { endpoint, permit: Some(permit) }),
+                Ok(permit) => {
+                    return Ok(Picked { endpoint: endpoint as u32, permit: Some(permit) });
+                }
                 Err(rejected) => best = Some(best.map_or(rejected, |best| sooner(best, rejected))),
             }
         }
         // There is at least one endpoint, so at least one has answered.
-        Err(best.unwrap_or(Rejected { state: crate::breaker::State::Open, retry_after: None }))
+        Err(best.unwrap_or(Rejected { state: State::Open, retry_after: None }))
     }
 
     /// The same where nothing needs the time: one endpoint, and its circuit is closed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pick_closed(&self) -> Option<Picked> {
         match self.breakers.as_deref() {
             None => Some(Picked { endpoint: self.first(), permit: None }),
@@ -102,22 +105,11 @@ impl Endpoints {
     }
 
     #[inline]
-    fn first(&self) -> usize {
-        if self.count == 1 { 0 } else { self.next.fetch_add(1, Ordering::Relaxed) % self.count }
-    }
-
-    /// Runs `back` on the breaker that gave a permit.
-    #[inline]
-    pub(crate) fn give_back(
-        &self,
-        picked: Picked,
-        notice: &mut dyn FnMut(usize, crate::breaker::Transition),
-        back: impl FnOnce(&Breaker, Permit, Notice<'_>),
-    ) {
-        let Picked { endpoint, permit } = picked;
-        if let (Some(breaker), Some(permit)) = (self.breaker(endpoint), permit) {
-            back(breaker, permit, &mut |change| notice(endpoint, change));
+    fn first(&self) -> u32 {
+        if self.count == 1 {
+            return 0;
         }
+        (self.next.fetch_add(1, Ordering::Relaxed) % self.count) as u32
     }
 }
 

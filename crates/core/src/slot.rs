@@ -30,7 +30,7 @@ loom::thread_local! {
 }
 
 /// The slot of this thread.
-#[inline]
+#[inline(always)]
 pub(crate) fn current() -> u32 {
     let slot = SLOT.with(Cell::get);
     if slot == NONE { first_use() } else { slot }

@@ -74,7 +74,10 @@ impl<C: Clock> BlockingBreaker<C> {
     /// assert_eq!(*answer, 0);
     /// # Ok::<(), breakerbox::Error<std::num::ParseIntError>>(())
     /// ```
-    pub fn fallback<F>(&self, fallback: F) -> BlockingProtection<'_, C, ByResult, F> {
+    pub fn fallback<T, E, F>(&self, fallback: F) -> BlockingProtection<'_, C, ByResult, F>
+    where
+        F: FnOnce(Result<T, Error<E>>) -> T,
+    {
         self.protect().fallback(fallback)
     }
 
@@ -128,7 +131,10 @@ impl<'a, C: Clock, K, F> BlockingProtection<'a, C, K, F> {
     }
 
     /// Answers with `fallback` where the call would fail or be rejected.
-    pub fn fallback<G>(self, fallback: G) -> BlockingProtection<'a, C, K, G> {
+    pub fn fallback<T, E, G>(self, fallback: G) -> BlockingProtection<'a, C, K, G>
+    where
+        G: FnOnce(Result<T, Error<E>>) -> T,
+    {
         BlockingProtection { inner: self.inner, classify: self.classify, fallback }
     }
 
@@ -153,9 +159,10 @@ impl<'a, C: Clock, K, F> BlockingProtection<'a, C, K, F> {
         let mut call = guard.call.take().expect("only a panic takes it");
         guard.passed();
         let result = result.map_err(Error::Inner);
-        match inner.ended(&mut call, ending) {
-            true => inner.instead(fallback, result),
-            false => result.map(F::real),
+        if inner.ended(&mut call, ending) {
+            inner.instead(fallback, result)
+        } else {
+            result.map(F::real)
         }
     }
 }

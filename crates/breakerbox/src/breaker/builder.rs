@@ -171,8 +171,8 @@ impl<C, T> Builder<C, T> {
     ) -> Result<Breaker<D>, BuildError> {
         let refuse = |error| BuildError { name: self.name.clone(), error };
         let attempt_timeout = self.attempt_timeout;
-        for (field, duration) in [("attempt_timeout", attempt_timeout), ("deadline", self.deadline)]
-        {
+        let limits = [("attempt_timeout", attempt_timeout), ("deadline", self.deadline)];
+        for (field, duration) in limits {
             if duration == Some(Duration::ZERO) {
                 return Err(refuse(SettingsError {
                     field,
@@ -184,9 +184,22 @@ impl<C, T> Builder<C, T> {
         let lease = attempt_timeout.or(self.settings.attempt_timeout);
         let settings = Settings { attempt_timeout: lease, ..self.settings };
         let rules = settings.check().map_err(refuse)?;
-        let never = Duration::MAX;
-        let limits = attempt_timeout.unwrap_or(never).min(self.deadline.unwrap_or(never));
-        let clock = clock(self.clock, rules.shortest().min(limits));
+        let limit = limits.into_iter().find(|(_, duration)| duration.is_some());
+        let shortest = limits.into_iter().filter_map(|(_, duration)| duration).min();
+        let shortest = shortest.unwrap_or(Duration::MAX).min(rules.shortest());
+        let clock = clock(self.clock, shortest);
+        if let Some((field, _)) = limit
+            && !clock.can_wait()
+        {
+            return Err(BuildError {
+                name: self.name,
+                error: SettingsError {
+                    field,
+                    message: "needs a timer, and the clock has none".into(),
+                    fix: "turn on the feature `tokio`, or give a clock that can wait".into(),
+                },
+            });
+        }
         let settings = pipeline::Settings {
             deadline: self.deadline,
             attempt_timeout,

@@ -127,9 +127,10 @@ where
         match polled {
             Poll::Ready((result, fallback)) => {
                 this.running.set(None);
-                Poll::Ready(match fallback {
-                    true => instead(inner, this.fallback, result),
-                    false => result.map(F::real),
+                Poll::Ready(if fallback {
+                    instead(inner, this.fallback, result)
+                } else {
+                    result.map(F::real)
                 })
             }
             Poll::Pending => loop {

@@ -55,14 +55,17 @@ impl<C: Clock> Inner<C> {
     }
 
     /// Begins a call.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(&self) -> Result<Call, Stopped> {
-        if self.latency.is_none()
-            && !self.listeners.any()
+        if !self.watched()
             && let Some((call, _)) = self.pipeline.begin_timeless()
         {
             return Ok(call);
         }
+        self.begin_timed()
+    }
+
+    fn begin_timed(&self) -> Result<Call, Stopped> {
         let now = self.clock.now();
         let (call, action) = self.pipeline.begin(now, None, &mut |_, change| self.changed(change));
         match action {
@@ -71,35 +74,44 @@ impl<C: Clock> Inner<C> {
         }
     }
 
+    /// Whether somebody wants to know of every call how long it took.
+    #[inline(always)]
+    fn watched(&self) -> bool {
+        self.latency.is_some() || self.listeners.any()
+    }
+
     /// The operation has ended. Whether the caller is to get the fallback, if there is one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn ended(&self, call: &mut Call, ending: Ending) -> bool {
-        let now = self.clock.now();
-        let begun = call.begun();
+        if self.watched() || ending == Ending::Panicked {
+            return self.ended_watched(call, ending);
+        }
         let step = Step::Ended { attempt: 1, ending };
-        let step = |notice: Notice<'_>| call.step(&self.pipeline, now, step, notice);
-        let action = self.in_order(step, |_| {
-            if self.latency.is_some() || self.listeners.any() || ending == Ending::Panicked {
-                self.tell_ended(begun, now, ending);
-            }
-        });
+        let changed: Notice<'_> = &mut |_, change| self.changed(change);
+        let action = call.step(&self.pipeline, self.clock.now(), step, changed);
         matches!(action, Action::Done { fallback: true, .. })
     }
 
-    /// Tells things in the order in which they happened: what time has done, how the call ended,
-    /// and the change that this led to.
-    #[inline]
-    fn in_order<R>(&self, step: impl FnOnce(Notice<'_>) -> R, ended: impl FnOnce(&R)) -> R {
-        let mut led_to = None;
-        let done = step(&mut |_, change| match change.cause {
+    #[inline(never)]
+    fn ended_watched(&self, call: &mut Call, ending: Ending) -> bool {
+        let (begun, now) = (call.begun(), self.clock.now());
+        let step = Step::Ended { attempt: 1, ending };
+        let step = |notice: Notice<'_>| call.step(&self.pipeline, now, step, notice);
+        let action = self.in_order(step, |_| self.tell_ended(begun, now, ending));
+        matches!(action, Action::Done { fallback: true, .. })
+    }
+
+    /// Does something and tells of it in order: what time had changed before, what it was, and
+    /// what it has changed itself. First the failure, then that the circuit opened.
+    fn in_order<R>(&self, act: impl FnOnce(Notice<'_>) -> R, tell: impl FnOnce(&R)) -> R {
+        let mut changes = Vec::new();
+        let result = act(&mut |_, change: Transition| match change.cause {
             Cause::OpenElapsed | Cause::LeaseExpired => self.changed(change),
-            _ => led_to = Some(change),
+            _ => changes.push(change),
         });
-        ended(&done);
-        if let Some(change) = led_to {
-            self.changed(change);
-        }
-        done
+        tell(&result);
+        changes.into_iter().for_each(|change| self.changed(change));
+        result
     }
 
     fn tell_ended(&self, begun: Timestamp, now: Timestamp, ending: Ending) {

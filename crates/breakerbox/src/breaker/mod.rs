@@ -136,7 +136,10 @@ impl<C: Clock> Breaker<C> {
     /// # }
     /// ```
     #[inline]
-    pub fn fallback<F>(&self, fallback: F) -> Protection<'_, C, ByResult, F> {
+    pub fn fallback<T, E, F>(&self, fallback: F) -> Protection<'_, C, ByResult, F>
+    where
+        F: FnOnce(Result<T, Error<E>>) -> T,
+    {
         self.protect().fallback(fallback)
     }
 

@@ -136,7 +136,10 @@ impl<'a, C: Clock, K, F> Protection<'a, C, K, F> {
 
     /// Answers with `fallback` where the call would fail, time out or be rejected. Neither an
     /// ignored result nor a panic is replaced.
-    pub fn fallback<G>(self, fallback: G) -> Protection<'a, C, K, G> {
+    pub fn fallback<T, E, G>(self, fallback: G) -> Protection<'a, C, K, G>
+    where
+        G: FnOnce(Result<T, Error<E>>) -> T,
+    {
         Protection { inner: self.inner, classify: self.classify, fallback }
     }
 

@@ -28,6 +28,12 @@ pub trait Clock: Clone {
     /// How fine the clock is: two instants closer than this may read the same.
     fn tick(&self) -> Duration;
 
+    /// Whether it can be waited for. A breaker with a clock that cannot is refused an attempt timeout
+    /// and a deadline, which would never come.
+    fn can_wait(&self) -> bool {
+        true
+    }
+
     /// Waits until `at`.
     fn sleep_until(&self, at: Timestamp) -> Self::Sleep;
 }

@@ -3,7 +3,7 @@
 use super::Clock;
 use breakerbox_core::Timestamp;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// The system's monotonic clock, in one of two finenesses that share one time line.
@@ -91,7 +91,7 @@ mod sys {
 impl Clock for SystemClock {
     type Sleep = SystemSleep;
 
-    #[inline]
+    #[inline(always)]
     fn now(&self) -> Timestamp {
         Timestamp::from_nanos(sys::now(self.coarse))
     }
@@ -100,18 +100,32 @@ impl Clock for SystemClock {
         sys::tick(self.coarse)
     }
 
+    fn can_wait(&self) -> bool {
+        cfg!(feature = "tokio")
+    }
+
     fn sleep_until(&self, at: Timestamp) -> SystemSleep {
+        SystemSleep { clock: *self, at, timer: timer(self.until(at)) }
+    }
+}
+
+impl SystemClock {
+    /// How long to sleep until it is `at`.
+    fn until(&self, at: Timestamp) -> Duration {
         // The coarse clock lags behind by up to a tick: with one more it has arrived as well.
         let wait = at.since(self.now());
-        SystemSleep::new(if self.coarse { wait + self.tick() } else { wait })
+        if self.coarse { wait + self.tick() } else { wait }
     }
 }
 
 pin_project_lite::pin_project! {
-    /// Waits on the timer of the runtime: tokio's, with the feature `tokio`. Without it a call that
-    /// needs a timer cannot be made: the builder does not offer `attempt_timeout` and `deadline`.
+    /// Waits on the timer of the runtime: tokio's, with the feature `tokio`. Without it the builder
+    /// offers no `attempt_timeout` and `deadline`, and refuses those of a breaker that is given this
+    /// clock.
     #[derive(Debug)]
     pub struct SystemSleep {
+        clock: SystemClock,
+        at: Timestamp,
         #[pin]
         timer: Timer,
     }
@@ -122,22 +136,28 @@ type Timer = tokio::time::Sleep;
 #[cfg(not(feature = "tokio"))]
 type Timer = std::future::Pending<()>;
 
-impl SystemSleep {
-    #[cfg(feature = "tokio")]
-    fn new(wait: Duration) -> Self {
-        Self { timer: tokio::time::sleep(wait) }
-    }
+#[cfg(feature = "tokio")]
+fn timer(wait: Duration) -> Timer {
+    tokio::time::sleep(wait)
+}
 
-    #[cfg(not(feature = "tokio"))]
-    fn new(_wait: Duration) -> Self {
-        Self { timer: std::future::pending() }
-    }
+#[cfg(not(feature = "tokio"))]
+fn timer(_wait: Duration) -> Timer {
+    std::future::pending()
 }
 
 impl Future for SystemSleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.project().timer.poll(cx)
+        let mut this = self.project();
+        loop {
+            ready!(this.timer.as_mut().poll(cx));
+            // A busy machine may be late with its tick: then there is more to wait.
+            if this.clock.now() >= *this.at {
+                return Poll::Ready(());
+            }
+            this.timer.set(timer(this.clock.until(*this.at)));
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::span::{Located, Span};
 pub enum Field<T> {
     /// The table does not have the key, and it need not.
     Absent,
-    /// What is wrong with it has been reported.
+    /// It is wrong, missing or misspelt, and that has been reported.
     Broken,
     /// The value, given or by default.
     Given(Located<T>),

@@ -91,7 +91,7 @@ pub struct Entries<'a, 'r> {
     node: Node<'a>,
     table: &'a DeTable<'a>,
     reader: &'r mut Reader,
-    /// Keys for which an unknown one was written by mistake: they are not missing as well.
+    /// Keys for which an unknown one was written by mistake: they are broken, not absent.
     misspelt: Vec<&'static str>,
 }
 
@@ -101,6 +101,9 @@ impl Entries<'_, '_> {
         let path = Path::Key(self.node.path, name);
         if let Some((key, value)) = self.table.get_key_value(name) {
             return field(Node::entry(key, value, &path), kind, self.reader);
+        }
+        if self.misspelt.contains(&name) {
+            return Field::Broken;
         }
         match presence {
             Presence::Optional(_) => Field::Absent,
@@ -116,7 +119,7 @@ impl Entries<'_, '_> {
     }
 
     fn report_missing(&mut self, name: &str, fix: &str, kind: &impl Kind) {
-        if self.reader.is_incomplete() || self.misspelt.contains(&name) {
+        if self.reader.is_incomplete() {
             return;
         }
         let message = format!("missing key {} {}", quoted(name), self.node.place());

@@ -194,4 +194,23 @@ impl CallWindow {
         let sum = if same_tag(sum, tag) { untagged(sum) } else { 0 };
         Counts { calls, failures: sum & 0xFF_FFFF, slow: sum >> 24 }
     }
+
+    /// The same, from the ring: nobody must be recording.
+    #[cfg(all(test, loom))]
+    pub(super) fn held(&self, window: u64) -> Counts {
+        let size = self.ring.len() as u64;
+        let recorded = self.recorded.load(Ordering::SeqCst);
+        assert!(same_tag(recorded, tag(window)));
+        let recorded = untagged(recorded);
+        let mut held = Counts { calls: recorded.min(size), ..Counts::default() };
+        for entry in &self.ring {
+            let entry = entry.load(Ordering::SeqCst);
+            if same_tag(entry, tag(window)) && entry & KINDS != 0 {
+                assert!(place_of(entry) + size >= recorded, "it has left");
+                held.failures += entry & FAILED;
+                held.slow += (entry & SLOW) / SLOW;
+            }
+        }
+        held
+    }
 }

@@ -22,7 +22,7 @@ impl Count {
     }
 
     /// One more. Only for the writer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn bump(&self) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
@@ -109,7 +109,7 @@ impl Cell {
 
     /// Turns the window on to the bucket of `now`, where it is not there yet. True if it did: then
     /// older outcomes may have left, and the rates are to be judged anew. Only for the writer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn turn(&self, window: u64, now: u64, width: u64) -> bool {
         let current =
             window == self.window.load(Ordering::Relaxed) && now < self.end.load(Ordering::Relaxed);
@@ -155,7 +155,7 @@ impl Cell {
     }
 
     /// One more good call.
-    #[inline]
+    #[inline(always)]
     pub(super) fn success(&self) {
         self.successes.bump();
     }

@@ -33,7 +33,7 @@ impl Cells {
     }
 
     /// Runs `write` on the cell of this thread.
-    #[inline]
+    #[inline(always)]
     pub(super) fn write<R>(&self, first: &Cell, write: impl FnOnce(&Cell) -> R) -> R {
         let slot = slot::current();
         if self.owner.load(Ordering::Relaxed) == slot {

@@ -63,7 +63,7 @@ fn reached(threshold: Option<f64>, part: u64, whole: u64) -> bool {
 
 impl Breaker {
     /// A call that was neither failed nor slow.
-    #[inline]
+    #[inline(always)]
     pub(super) fn record_good(&self, window: u64, now: Timestamp, notice: Notice<'_>) {
         let turned = match &self.calls {
             None => self.count(|cell| {

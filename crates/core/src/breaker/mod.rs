@@ -123,7 +123,7 @@ impl Breaker {
     ///
     /// For those who save reading the clock: where no `slow_call` is set, the start of a call needs
     /// no time, and any will do.
-    #[inline]
+    #[inline(always)]
     pub fn admit_closed(&self, now: Timestamp) -> Option<Permit> {
         let word = Word::from_bits(self.word.load(Ordering::Acquire));
         if !word.is_closed() {
@@ -192,7 +192,7 @@ impl Breaker {
     }
 
     /// A call has ended.
-    #[inline]
+    #[inline(always)]
     pub fn finish(&self, permit: Permit, now: Timestamp, outcome: Outcome, notice: Notice<'_>) {
         let good = outcome == Outcome::Success && !self.is_slow(&permit, now);
         if good && self.counts_now(&permit) {
@@ -324,7 +324,7 @@ impl Breaker {
     }
 
     /// Counts in the cell of this thread.
-    #[inline]
+    #[inline(always)]
     fn count<R>(&self, write: impl FnOnce(&Cell) -> R) -> R {
         self.cells.write(&self.first, write)
     }
@@ -379,16 +379,16 @@ impl Breaker {
     }
 
     /// Whether an outcome goes into the window: the state that admitted the call is still there.
-    #[inline]
+    #[inline(always)]
     fn counts_now(&self, permit: &Permit) -> bool {
         let same = self.word.load(Ordering::Acquire) == permit.word.bits();
         same && matches!(permit.state(), State::Closed | State::MetricsOnly)
     }
 
     /// Strictly longer is slow.
-    #[inline]
+    #[inline(always)]
     fn is_slow(&self, permit: &Permit, now: Timestamp) -> bool {
-        self.rules.slow_call.is_some_and(|slow_call| now.since(permit.started) > slow_call)
+        now.as_nanos().saturating_sub(permit.started.as_nanos()) > self.rules.slow_nanos
     }
 
     #[cold]

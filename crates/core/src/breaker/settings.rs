@@ -154,6 +154,8 @@ pub struct Rules {
     pub(super) successes_to_close: u32,
     pub(super) attempt_timeout: Duration,
     pub(super) bucket_nanos: u64,
+    /// Longer than this is slow, in nanoseconds; nothing is, if none is given.
+    pub(super) slow_nanos: u64,
 }
 
 impl Settings {
@@ -196,6 +198,7 @@ impl Settings {
             successes_to_close,
             attempt_timeout: self.attempt_timeout.unwrap_or(Duration::ZERO),
             bucket_nanos: super::judge::bucket_nanos(window),
+            slow_nanos: self.slow_call.map_or(u64::MAX, crate::time::nanos),
         })
     }
 }

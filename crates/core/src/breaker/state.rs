@@ -2,6 +2,7 @@
 
 use crate::Timestamp;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// The state of a circuit breaker.
@@ -167,52 +168,60 @@ pub struct Rejected {
 /// What all may read at once: the state, its generation, and whether a half-open episode has
 /// admitted all its probes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Word(u64);
+pub(super) struct Word(NonZeroU64);
 
 const STATE_BITS: u32 = 3;
+const STATE: u64 = (1 << STATE_BITS) - 1;
 const FLAG: u64 = 1 << STATE_BITS;
 const GENERATION_SHIFT: u32 = STATE_BITS + 1;
+/// Always set: an optional permit takes no more room than a permit.
+const PRESENT: u64 = 1 << 63;
 
 impl Word {
     pub(super) const fn new(state: State, generation: u64, full: bool) -> Self {
         let flag = if full { FLAG } else { 0 };
-        Self(state as u64 | flag | generation << GENERATION_SHIFT)
+        Self::from_bits(state as u64 | flag | generation << GENERATION_SHIFT)
     }
 
+    #[inline]
     pub(super) const fn from_bits(bits: u64) -> Self {
-        Self(bits)
+        match NonZeroU64::new(bits | PRESENT) {
+            Some(bits) => Self(bits),
+            None => unreachable!(),
+        }
     }
 
+    #[inline]
     pub(super) const fn bits(self) -> u64 {
-        self.0
+        self.0.get()
     }
 
     #[inline]
     pub(super) const fn state(self) -> State {
-        State::ALL[(self.0 & (FLAG - 1)) as usize]
+        State::ALL[(self.bits() & STATE) as usize]
     }
 
     #[inline]
     pub(super) const fn is_closed(self) -> bool {
-        self.0 & (FLAG - 1) == State::Closed as u64
+        self.bits() & STATE == State::Closed as u64
     }
 
     #[inline]
     pub(super) const fn generation(self) -> u64 {
-        self.0 >> GENERATION_SHIFT
+        (self.bits() & !PRESENT) >> GENERATION_SHIFT
     }
 
     /// In the breaker's word: no more probes. In a permit's: its success has been counted.
     pub(super) const fn flag(self) -> bool {
-        self.0 & FLAG != 0
+        self.bits() & FLAG != 0
     }
 
     pub(super) const fn flagged(self) -> Self {
-        Self(self.0 | FLAG)
+        Self::from_bits(self.bits() | FLAG)
     }
 
     pub(super) const fn unflagged(self) -> Self {
-        Self(self.0 & !FLAG)
+        Self::from_bits(self.bits() & !FLAG)
     }
 }
 

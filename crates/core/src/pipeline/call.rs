@@ -1,7 +1,7 @@
 //! One call on its way through a pipeline.
 
 use super::{Notice, Pipeline};
-use crate::breaker::State;
+use crate::breaker::{Permit, State};
 use crate::endpoints::Picked;
 use crate::{Outcome, Timestamp};
 use std::time::Duration;
@@ -128,22 +128,27 @@ pub struct Call {
     deadline: Timestamp,
     /// The caller's own time ends before our deadline: running out of it is not the upstream's fault.
     callers: bool,
+    phase: Phase,
     attempts: u32,
-    running: Option<Running>,
+    /// Of the attempt that runs: where it goes, its permit, when it began and when it times out.
+    endpoint: u32,
+    permit: Option<Permit>,
+    started: Timestamp,
+    timeout: Timestamp,
 }
 
-#[derive(Debug)]
-struct Running {
-    picked: Picked,
-    started: Timestamp,
-    /// When the attempt timeout runs out.
-    timeout: Timestamp,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// No attempt runs.
+    Idle,
+    /// An attempt runs.
+    Running,
     /// Its response is on the way to the caller.
-    streaming: bool,
+    Streaming,
 }
 
 impl Call {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(now: Timestamp, deadline: Option<Duration>, left: Option<Duration>) -> Self {
         let after = |duration: Option<Duration>| duration.map_or(Timestamp::NEVER, |it| now + it);
         let (ours, callers) = (after(deadline), after(left));
@@ -151,13 +156,17 @@ impl Call {
             begun: now,
             deadline: ours.min(callers),
             callers: callers < ours,
+            phase: Phase::Idle,
             attempts: 0,
-            running: None,
+            endpoint: 0,
+            permit: None,
+            started: now,
+            timeout: Timestamp::NEVER,
         }
     }
 
     /// A call whose only attempt may start, at a time that nobody needs.
-    #[inline]
+    #[inline(always)]
     pub(super) fn picked(picked: Picked) -> (Self, Action) {
         let mut call = Self::new(Timestamp::NEVER, None, None);
         let action = call.run(picked, Timestamp::ZERO, Timestamp::NEVER);
@@ -189,12 +198,15 @@ impl Call {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn run(&mut self, picked: Picked, started: Timestamp, timeout: Timestamp) -> Action {
         self.attempts += 1;
-        let endpoint = picked.endpoint;
-        self.running = Some(Running { picked, started, timeout, streaming: false });
-        Action::Run { attempt: self.attempts, endpoint }
+        self.phase = Phase::Running;
+        self.endpoint = picked.endpoint;
+        self.permit = picked.permit;
+        self.started = started;
+        self.timeout = timeout;
+        Action::Run { attempt: self.attempts, endpoint: self.endpoint as usize }
     }
 
     /// When the call began; [`Timestamp::NEVER`] if it began without the time.
@@ -211,13 +223,18 @@ impl Call {
     /// [`Timestamp::NEVER`] if time does not matter.
     #[inline]
     pub fn due(&self) -> Timestamp {
-        let timeout = self.running.as_ref().map_or(Timestamp::NEVER, |running| running.timeout);
-        self.deadline.min(timeout)
+        self.deadline.min(self.timeout)
+    }
+
+    /// Whether something runs, which [`cancel`](Self::cancel) would have to give back.
+    #[inline]
+    pub fn is_running(&self) -> bool {
+        self.phase != Phase::Idle
     }
 
     /// Something happened. What happens at one instant is told in this order: operations that end,
     /// then time.
-    #[inline]
+    #[inline(always)]
     pub fn step(
         &mut self,
         pipeline: &Pipeline,
@@ -234,7 +251,7 @@ impl Call {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn ended(
         &mut self,
         pipeline: &Pipeline,
@@ -243,19 +260,48 @@ impl Call {
         ending: Ending,
         notice: Notice<'_>,
     ) -> Action {
-        let Some(running) = self.running.take_if(|_| attempt == self.attempts) else {
+        if attempt != self.attempts || !self.is_running() {
             return Action::Wait;
-        };
+        }
+        let streaming = self.phase == Phase::Streaming;
         let outcome = match ending {
             Ending::Success => Outcome::Success,
             Ending::Failure | Ending::Panicked => Outcome::Failure,
             Ending::Ignored => Outcome::Ignored,
         };
-        pipeline.endpoints.give_back(running.picked, notice, |breaker, permit, notice| {
-            breaker.finish(permit, now, outcome, notice);
-        });
-        let fallback = pipeline.fallback && ending == Ending::Failure && !running.streaming;
+        self.finish(pipeline, now, outcome, notice);
+        let fallback = pipeline.fallback && ending == Ending::Failure && !streaming;
         Action::Done { end: End::Delivered { attempt }, fallback }
+    }
+
+    /// The attempt is over, with this outcome.
+    #[inline(always)]
+    fn finish(
+        &mut self,
+        pipeline: &Pipeline,
+        now: Timestamp,
+        outcome: Outcome,
+        notice: Notice<'_>,
+    ) {
+        let (endpoint, permit) = self.give_back();
+        if let Some((breaker, permit)) = pipeline.endpoints.breaker(endpoint).zip(permit) {
+            breaker.finish(permit, now, outcome, &mut |change| notice(endpoint, change));
+        }
+    }
+
+    /// The attempt is over, and will not tell how it ends.
+    fn abandon(&mut self, pipeline: &Pipeline, now: Timestamp, notice: Notice<'_>) {
+        let (endpoint, permit) = self.give_back();
+        if let Some((breaker, permit)) = pipeline.endpoints.breaker(endpoint).zip(permit) {
+            breaker.cancel(permit, now, &mut |change| notice(endpoint, change));
+        }
+    }
+
+    #[inline(always)]
+    fn give_back(&mut self) -> (usize, Option<Permit>) {
+        self.phase = Phase::Idle;
+        self.timeout = Timestamp::NEVER;
+        (self.endpoint as usize, self.permit.take())
     }
 
     fn response_started(
@@ -265,14 +311,14 @@ impl Call {
         attempt: u32,
         notice: Notice<'_>,
     ) -> Action {
-        if let Some(running) = self.running.as_mut().filter(|_| attempt == self.attempts) {
-            running.timeout = Timestamp::NEVER;
-            running.streaming = true;
-            let endpoint = running.picked.endpoint;
+        if attempt == self.attempts && self.phase == Phase::Running {
+            self.timeout = Timestamp::NEVER;
+            self.phase = Phase::Streaming;
+            let endpoint = self.endpoint as usize;
             let breaker = pipeline.endpoints.breaker(endpoint);
-            if let (Some(breaker), Some(permit)) = (breaker, running.picked.permit.take()) {
+            if let Some((breaker, permit)) = breaker.zip(self.permit.take()) {
                 let notice: crate::breaker::Notice<'_> = &mut |change| notice(endpoint, change);
-                running.picked.permit = Some(breaker.response_started(permit, now, notice));
+                self.permit = Some(breaker.response_started(permit, now, notice));
             }
         }
         Action::Wait
@@ -283,52 +329,38 @@ impl Call {
         if now < self.due() {
             return Action::Wait;
         }
-        if self.due() == self.deadline {
+        if self.deadline <= self.timeout {
             return self.deadline_exceeded(pipeline, now, notice);
         }
-        let Some(Running { picked, started, .. }) = self.running.take() else {
-            return Action::Wait;
-        };
-        pipeline.endpoints.give_back(picked, notice, |breaker, permit, notice| {
-            breaker.finish(permit, now, Outcome::Failure, notice);
-        });
-        let end = End::AttemptTimeout { after: now.since(started) };
+        self.finish(pipeline, now, Outcome::Failure, notice);
+        let end = End::AttemptTimeout { after: now.since(self.started) };
         Action::Done { end, fallback: pipeline.fallback }
     }
 
+    #[cold]
     fn deadline_exceeded(
         &mut self,
         pipeline: &Pipeline,
         now: Timestamp,
         notice: Notice<'_>,
     ) -> Action {
+        let streaming = self.phase == Phase::Streaming;
+        // The call is over: nothing more is due.
         let end = End::DeadlineExceeded { after: now.since(self.begun) };
-        let Some(Running { picked, streaming, .. }) = self.running.take() else {
-            return Action::Done { end, fallback: pipeline.fallback };
-        };
-        let callers = self.callers;
-        pipeline.endpoints.give_back(picked, notice, |breaker, permit, notice| {
-            if callers {
-                breaker.cancel(permit, now, notice);
-            } else {
-                breaker.finish(permit, now, Outcome::Failure, notice);
-            }
-        });
+        self.deadline = Timestamp::NEVER;
+        if self.callers {
+            self.abandon(pipeline, now, notice);
+        } else {
+            self.finish(pipeline, now, Outcome::Failure, notice);
+        }
         Action::Done { end, fallback: pipeline.fallback && !streaming }
     }
 
     /// The caller has gone away.
     #[inline]
     pub fn cancel(mut self, pipeline: &Pipeline, now: Timestamp, notice: Notice<'_>) {
-        if let Some(running) = self.running.take() {
-            pipeline.endpoints.give_back(running.picked, notice, |breaker, permit, notice| {
-                breaker.cancel(permit, now, notice);
-            });
+        if self.is_running() {
+            self.abandon(pipeline, now, notice);
         }
-    }
-
-    /// Whether something runs, which [`cancel`](Self::cancel) would have to give back.
-    pub fn is_running(&self) -> bool {
-        self.running.is_some()
     }
 }

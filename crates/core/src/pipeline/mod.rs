@@ -119,7 +119,7 @@ impl Pipeline {
 
     /// Begins a call without the time, where it goes through and nothing needs to know when it
     /// began; else [`begin`](Self::begin) is to be asked. It saves reading the clock.
-    #[inline]
+    #[inline(always)]
     pub fn begin_timeless(&self) -> Option<(Call, Action)> {
         if !self.timeless {
             return None;

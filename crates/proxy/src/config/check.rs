@@ -12,6 +12,9 @@ use super::{Admin, Config, Endpoint, Listener, PathMatch, Route, Upstream};
 /// The gateway's own default; elsewhere an attempt has none.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// For so many unknown names the one that was meant is looked for among all upstreams.
+const SUGGESTED: usize = 100;
+
 type Upstreams = BTreeMap<String, Located<UpstreamTable>>;
 
 /// Makes every check, whatever the ones before it found, then puts the parts together.
@@ -70,15 +73,20 @@ fn check_upstream_names(file: &ConfigTable, upstreams: &Upstreams, reader: &mut 
         listeners.iter().all(|listener| listener.value.routes.value().is_some())
     });
     let routes = listeners.flat_map(|listener| listener.value.routes.value().into_iter().flatten());
-    let mut used = HashSet::new();
+    let mut used: HashSet<&str> = HashSet::new();
+    let mut unknown = 0;
     for name in routes.filter_map(|route| route.value.upstream.located()) {
         if upstreams.contains_key(&name.value) {
-            used.insert(&*name.value);
-        } else {
-            report_unknown_upstream(name, upstreams, reader);
+            used.insert(&name.value);
+            continue;
         }
+        unknown += 1;
+        let names = upstreams.keys().map(String::as_str);
+        let meant = if unknown <= SUGGESTED { closest(&name.value, names) } else { None };
+        used.extend(meant);
+        report_unknown_upstream(name, meant, upstreams, reader);
     }
-    for (name, upstream) in upstreams.iter().filter(|(name, _)| !used.contains(&***name)) {
+    for (name, upstream) in upstreams.iter().filter(|(name, _)| !used.contains(name.as_str())) {
         if all_read {
             reader.warning(
                 upstream.key,
@@ -89,10 +97,14 @@ fn check_upstream_names(file: &ConfigTable, upstreams: &Upstreams, reader: &mut 
     }
 }
 
-fn report_unknown_upstream(name: &Located<String>, upstreams: &Upstreams, reader: &mut Reader) {
+fn report_unknown_upstream(
+    name: &Located<String>,
+    meant: Option<&str>,
+    upstreams: &Upstreams,
+    reader: &mut Reader,
+) {
     /// A message lists no more names than this.
     const LISTED: usize = 10;
-    let meant = closest(&name.value, upstreams.keys().map(String::as_str));
     let suggestion = meant.map(|meant| format!("did you mean `{meant}`? "));
     let mut known: Vec<_> = upstreams.keys().take(LISTED).map(String::as_str).collect();
     if upstreams.len() > LISTED {

@@ -2,7 +2,7 @@
 
 use http::header::{HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
-use http::{Method, Version};
+use http::{HeaderValue, Method, Version};
 
 /// Why a request is refused before it is routed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,24 +30,33 @@ pub fn check(request: &Parts, two_lengths: bool) -> Result<(), Refusal> {
             "The request has both Content-Length and Transfer-Encoding.",
         ));
     }
-    check_host(request)?;
-    if let Some(upgrade) = request.headers.get(UPGRADE)
-        && request.version == Version::HTTP_11
-        // An offer that a server is free to ignore; some clients make it with every request.
-        && !upgrade.as_bytes().eq_ignore_ascii_case(b"h2c")
-    {
+    let mut hosts = Hosts::default();
+    for (name, value) in &request.headers {
+        match *name {
+            HOST => hosts.note(value),
+            UPGRADE => check_upgrade(request.version, value)?,
+            TRANSFER_ENCODING => check_coding(value)?,
+            _ => {}
+        }
+    }
+    hosts.check(request)
+}
+
+/// An offer of HTTP/2 is one that a server is free to ignore; some clients make it every time.
+fn check_upgrade(version: Version, upgrade: &HeaderValue) -> Result<(), Refusal> {
+    if version == Version::HTTP_11 && !upgrade.as_bytes().eq_ignore_ascii_case(b"h2c") {
         return Err(Refusal::NotImplemented(
             "Upgrading the connection (for example to a websocket) is not supported yet.",
         ));
     }
-    if let Some(coding) = request.headers.get(TRANSFER_ENCODING)
-        && !coding.as_bytes().eq_ignore_ascii_case(b"chunked")
-    {
-        return Err(Refusal::NotImplemented(
-            "The only transfer coding that is supported is chunked.",
-        ));
-    }
     Ok(())
+}
+
+fn check_coding(coding: &HeaderValue) -> Result<(), Refusal> {
+    if coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return Ok(());
+    }
+    Err(Refusal::NotImplemented("The only transfer coding that is supported is chunked."))
 }
 
 /// The host that a request is for, as it was written, with its port: the authority of the target
@@ -59,34 +68,62 @@ pub(crate) fn host(request: &Parts) -> &str {
     request.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("")
 }
 
-fn check_host(request: &Parts) -> Result<(), Refusal> {
-    let mut hosts = request.headers.get_all(HOST).iter();
-    let host = hosts.next();
-    if hosts.next().is_some() {
-        return Err(Refusal::BadRequest("The request has more than one Host header."));
+/// The `Host` headers of a request.
+#[derive(Default)]
+struct Hosts<'r> {
+    first: Option<&'r HeaderValue>,
+    more: bool,
+}
+
+impl<'r> Hosts<'r> {
+    fn note(&mut self, host: &'r HeaderValue) {
+        self.more = self.first.is_some();
+        self.first = self.first.or(Some(host));
     }
-    if let Some(host) = host
-        && !host.as_bytes().iter().all(|&byte| may_stand_in_host(byte))
-    {
-        return Err(Refusal::BadRequest("The Host header is not a host."));
-    }
-    match (request.uri.authority(), host) {
-        (None, None) if request.version >= Version::HTTP_11 => {
-            Err(Refusal::BadRequest("The request has no Host header."))
+
+    fn check(&self, request: &Parts) -> Result<(), Refusal> {
+        if self.more {
+            return Err(Refusal::BadRequest("The request has more than one Host header."));
         }
-        (Some(authority), _) if authority.as_str().contains('@') => {
-            Err(Refusal::BadRequest("The target of the request has a user in it."))
+        if let Some(host) = self.first
+            && !host.as_bytes().iter().all(|&byte| may_stand_in_host(byte))
+        {
+            return Err(Refusal::BadRequest("The Host header is not a host."));
         }
-        (Some(authority), Some(host)) if !same_host(authority.as_str(), host.as_bytes()) => {
-            Err(Refusal::BadRequest("The target of the request and its Host header disagree."))
+        match (request.uri.authority(), self.first) {
+            (None, None) if request.version >= Version::HTTP_11 => {
+                Err(Refusal::BadRequest("The request has no Host header."))
+            }
+            (Some(authority), _) if authority.as_str().contains('@') => {
+                Err(Refusal::BadRequest("The target of the request has a user in it."))
+            }
+            (Some(authority), Some(host)) if !same_host(authority.as_str(), host.as_bytes()) => {
+                let error = "The target of the request and its Host header disagree.";
+                Err(Refusal::BadRequest(error))
+            }
+            _ => Ok(()),
         }
-        _ => Ok(()),
     }
 }
 
 /// The characters of a host, an address in brackets and a port (RFC 3986, `reg-name` and `port`).
 fn may_stand_in_host(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+;=".contains(&byte)
+    const MAY: [bool; 256] = {
+        let mut may = [false; 256];
+        let signs = b"-._~:[]%!$&'()*+;=";
+        let mut byte = 0;
+        while byte < 256 {
+            may[byte] = (byte as u8).is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let mut sign = 0;
+        while sign < signs.len() {
+            may[signs[sign] as usize] = true;
+            sign += 1;
+        }
+        may
+    };
+    MAY[usize::from(byte)]
 }
 
 fn same_host(authority: &str, host: &[u8]) -> bool {

@@ -6,13 +6,15 @@ use http::Version;
 use http::header::{COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
 use http::request::Parts;
 
-use super::{
-    BREAKERBOX_ATTEMPT, BREAKERBOX_DEADLINE_MS, BREAKERBOX_FALLBACK, BREAKERBOX_REASON, hop_by_hop,
-};
+use super::hop_by_hop::Found;
+use super::{BREAKERBOX_ATTEMPT, BREAKERBOX_DEADLINE_MS, BREAKERBOX_FALLBACK, BREAKERBOX_REASON};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// What a client expects that waits before it sends its body.
+const CONTINUE: &[u8] = b"100-continue";
 
 /// Headers of our own, believed only where the listener trusts its clients.
 const INTERNAL: [HeaderName; 4] =
@@ -42,46 +44,51 @@ impl Peer {
 /// * appends the peer to `X-Forwarded-For` and this hop to `Via`;
 /// * sets `X-Forwarded-Host` and `X-Forwarded-Proto`; a trusted peer's own stay.
 ///
-/// `Host` is moved to `X-Forwarded-Host`: the endpoint's is set when one has been chosen.
+/// `Host` stays as it is until an endpoint has been chosen, whose own takes its place.
 pub fn prepare_request(request: &mut Parts, peer: &Peer) {
-    let via = via(request.version);
     let headers = &mut request.headers;
-    hop_by_hop::remove(headers);
-    if !peer.trusted {
-        remove_internal(headers);
-    }
-    if headers.get(EXPECT).is_some_and(|what| what.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-    {
-        headers.remove(EXPECT);
-    }
+    remove_from_request(headers, peer.trusted);
     if request.version == Version::HTTP_2 {
         join_cookies(headers);
     }
-    let written = headers.remove(HOST);
     let host = match request.uri.authority() {
         Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
-        None => written,
+        None => headers.get(HOST).cloned(),
     };
     if let Some(host) = host {
         set(headers, X_FORWARDED_HOST, host, peer.trusted);
     }
     set(headers, X_FORWARDED_PROTO, HeaderValue::from_static("http"), peer.trusted);
     append_peer(headers, &peer.address);
-    headers.append(VIA, via);
+    headers.append(VIA, via(request.version));
 }
 
 /// Makes the headers of an upstream's response ready for the client: removes those of the other
 /// hop, appends this one to `Via`.
 pub fn prepare_response(headers: &mut HeaderMap, version: Version) {
-    hop_by_hop::remove(headers);
+    Found::among(headers).remove(headers);
     headers.append(VIA, via(version));
 }
 
-fn remove_internal(headers: &mut HeaderMap) {
-    if headers.keys().any(|name| name.as_str().starts_with("breakerbox-")) {
+/// One look at all names, and removals only where there is something to remove.
+fn remove_from_request(headers: &mut HeaderMap, trusted: bool) {
+    let mut found = Found::default();
+    let (mut expects, mut internal) = (false, false);
+    for name in headers.keys() {
+        found.note(name);
+        expects |= *name == EXPECT;
+        internal |= name.as_str().starts_with("breakerbox-");
+    }
+    found.remove(headers);
+    if internal && !trusted {
         for name in &INTERNAL {
             headers.remove(name);
         }
+    }
+    if expects
+        && headers.get(EXPECT).is_some_and(|what| what.as_bytes().eq_ignore_ascii_case(CONTINUE))
+    {
+        headers.remove(EXPECT);
     }
 }
 
@@ -163,7 +170,7 @@ mod tests {
         assert_eq!(headers["x-forwarded-host"], "front.example:3000");
         assert_eq!(headers["x-forwarded-proto"], "http");
         assert_eq!(headers["via"], "1.1 breakerbox");
-        assert!(!headers.contains_key(HOST));
+        assert_eq!(headers["host"], "front.example:3000");
     }
 
     #[test]

@@ -9,43 +9,70 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// All that are removed, whatever they say. `Trailer` stays, for trailers are passed on.
-const HOP_BY_HOP: [HeaderName; 7] = [
+const HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
+    TE,
     TRANSFER_ENCODING,
     UPGRADE,
     KEEP_ALIVE,
     PROXY_CONNECTION,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
 ];
 
-/// Removes the headers of this hop and those that `Connection` names. Of `TE` nothing stays but
-/// `trailers`.
+/// Which headers of this hop a message has, by their places in [`HOP_BY_HOP`].
 ///
-/// Most messages have none of them: one look at the names decides.
-pub(super) fn remove(headers: &mut HeaderMap) {
-    if !headers.keys().any(is_hop_by_hop) {
-        return;
-    }
-    let named = headers.get_all(CONNECTION).iter().any(|value| !is_plain(value));
-    if named {
-        remove_named(headers);
-    }
-    let trailers = headers.get_all(TE).iter().any(accepts_trailers);
-    headers.remove(TE);
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
-    }
-    if trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-    }
-}
+/// Most messages have one of them or none, and looking a header up costs more than looking at all
+/// names once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Found(u8);
 
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    match *name {
-        CONNECTION | PROXY_AUTHENTICATE | PROXY_AUTHORIZATION | TE | TRANSFER_ENCODING
-        | UPGRADE => true,
-        _ => matches!(name.as_str(), "keep-alive" | "proxy-connection"),
+impl Found {
+    /// Looks at all names of a message.
+    pub(super) fn among(headers: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        headers.keys().for_each(|name| found.note(name));
+        found
+    }
+
+    /// Looks at one of the names.
+    pub(super) fn note(&mut self, name: &HeaderName) {
+        self.0 |= match *name {
+            CONNECTION => 1,
+            TE => 1 << 1,
+            TRANSFER_ENCODING => 1 << 2,
+            UPGRADE => 1 << 3,
+            PROXY_AUTHENTICATE => 1 << 6,
+            PROXY_AUTHORIZATION => 1 << 7,
+            _ => match name.as_str() {
+                "keep-alive" => 1 << 4,
+                "proxy-connection" => 1 << 5,
+                _ => 0,
+            },
+        };
+    }
+
+    fn has(self, place: usize) -> bool {
+        self.0 & (1 << place) != 0
+    }
+
+    /// Removes what was found and what `Connection` names. Of `TE` nothing stays but `trailers`.
+    pub(super) fn remove(self, headers: &mut HeaderMap) {
+        if self == Self::default() {
+            return;
+        }
+        if headers.get_all(CONNECTION).iter().any(|value| !is_plain(value)) {
+            remove_named(headers);
+        }
+        let trailers = self.has(1) && headers.get_all(TE).iter().any(accepts_trailers);
+        for (place, name) in HOP_BY_HOP.iter().enumerate() {
+            if self.has(place) {
+                headers.remove(name);
+            }
+        }
+        if trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
     }
 }
 
@@ -82,7 +109,7 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_static(value));
         }
-        remove(&mut map);
+        Found::among(&map).remove(&mut map);
         map.iter()
             .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
             .collect()
@@ -123,6 +150,15 @@ mod tests {
         let trailers = [("te".to_owned(), "trailers".to_owned())];
         assert_eq!(left(&[("te", "gzip, Trailers"), ("connection", "te")]), trailers);
         assert_eq!(left(&[("te", "trailers")]), trailers);
+    }
+
+    #[test]
+    fn every_place_is_noted() {
+        for (place, name) in HOP_BY_HOP.iter().enumerate() {
+            let mut found = Found::default();
+            found.note(name);
+            assert_eq!(found, Found(1 << place), "{name}");
+        }
     }
 
     #[test]

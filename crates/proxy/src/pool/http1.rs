@@ -150,7 +150,10 @@ impl Connections {
             let what = "it switched protocols without being asked";
             return Err(SendError::protocol(self.endpoint(), what));
         }
-        if let Some(coding) = headers.get(TRANSFER_ENCODING) {
+        // A body of known length has no coding.
+        if response.body().size_hint().exact().is_none()
+            && let Some(coding) = headers.get(TRANSFER_ENCODING)
+        {
             if headers.contains_key(CONTENT_LENGTH) {
                 let what = "it sent both Content-Length and Transfer-Encoding";
                 return Err(SendError::protocol(self.endpoint(), what));

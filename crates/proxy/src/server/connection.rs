@@ -174,7 +174,9 @@ struct Session<H> {
 
 impl<H: Handler> Session<H> {
     async fn answer(&self, request: Request<Incoming>) -> Response<Tracked> {
-        let has_transfer_coding = request.headers().contains_key(TRANSFER_ENCODING);
+        // Without a body there is no coding to look for.
+        let has_transfer_coding =
+            !request.body().is_end_stream() && request.headers().contains_key(TRANSFER_ENCODING);
         let two_lengths =
             self.head.as_ref().is_some_and(|head| head.take_two_lengths(has_transfer_coding));
         let in_flight = self.activity.request_began();

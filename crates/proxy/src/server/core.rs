@@ -82,7 +82,8 @@ impl Core {
 
     /// Starts accepting on every socket; what comes back are the listeners that end with draining.
     fn listen(&mut self, connections: &Rc<Connections>) -> Result<Vec<JoinHandle<()>>, StartError> {
-        let gateway = Rc::new(Gateway::new(&self.config, &self.policies).map_err(StartError::Endpoint)?);
+        let gateway =
+            Rc::new(Gateway::new(&self.config, &self.policies).map_err(StartError::Endpoint)?);
         let protocols = Rc::new(Protocols::new());
         let mut listening = Vec::new();
         for (socket, front) in self.sockets.drain(..).zip(gateway.fronts()) {
@@ -150,23 +151,23 @@ async fn sweep(gateway: Rc<Gateway>) {
 }
 
 impl Handler for Front {
-    async fn handle(
+    fn handle(
         &self,
         request: Request<Incoming>,
         peer: &Peer,
         two_lengths: bool,
-    ) -> Response<ResponseBody> {
-        self.handle(request, peer, two_lengths).await
+    ) -> impl Future<Output = Response<ResponseBody>> {
+        self.handle(request, peer, two_lengths)
     }
 }
 
 impl Handler for Admin {
-    async fn handle(
+    fn handle(
         &self,
         request: Request<Incoming>,
         _peer: &Peer,
         _two_lengths: bool,
-    ) -> Response<ResponseBody> {
-        self.handle(request).await
+    ) -> impl Future<Output = Response<ResponseBody>> {
+        self.handle(request)
     }
 }

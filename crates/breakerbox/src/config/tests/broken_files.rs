@@ -117,6 +117,12 @@ fn tables() {
              known keys here: deadline, attempt_timeout, breaker, fallback",
         ),
         (
+            "breaker = { slow_cal = '1s', slow_call_rate = 0.5 }",
+            "1:13 error: unknown key `slow_cal` in `[breaker]`; did you mean `slow_call`? known \
+             keys here: failure_rate, window, min_calls, consecutive_failures, slow_call, \
+             slow_call_rate, only_on_failure, open_for, probes, successes_to_close",
+        ),
+        (
             "deadlin = '1s'\ndeadline = '1s'",
             "1:1 error: unknown key `deadlin` at the top of the file; known keys here: deadline, \
              attempt_timeout, breaker, fallback",

@@ -13,10 +13,7 @@ fn a_rate_exactly_at_the_threshold_opens() {
     assert_eq!(rig.state(), State::Closed);
     rig.call(FAIL);
     assert_eq!(rig.state(), State::Open);
-    assert_eq!(
-        rig.reported(),
-        [change(State::Closed, State::Open, 0, Cause::FailureRate, 1)]
-    );
+    assert_eq!(rig.reported(), [change(State::Closed, State::Open, 0, Cause::FailureRate, 1)]);
     assert_eq!(rig.snapshot().window.failure_rate, Some(0.5));
 }
 
@@ -180,8 +177,7 @@ fn where_only_failures_are_judged_a_slow_success_is_judged_too() {
 
 #[test]
 fn so_many_failures_in_a_row_open() {
-    let mut rig =
-        Rig::new(Settings { consecutive_failures: Some(3), ..Settings::default() });
+    let mut rig = Rig::new(Settings { consecutive_failures: Some(3), ..Settings::default() });
     rig.calls(2, FAIL);
     rig.call(OK);
     rig.calls(2, FAIL);
@@ -194,8 +190,7 @@ fn so_many_failures_in_a_row_open() {
 
 #[test]
 fn an_ignored_outcome_neither_ends_nor_prolongs_a_run_of_failures() {
-    let mut rig =
-        Rig::new(Settings { consecutive_failures: Some(3), ..Settings::default() });
+    let mut rig = Rig::new(Settings { consecutive_failures: Some(3), ..Settings::default() });
     rig.calls(2, FAIL);
     rig.call(IGNORE);
     assert_eq!(rig.state(), State::Closed);
@@ -205,8 +200,7 @@ fn an_ignored_outcome_neither_ends_nor_prolongs_a_run_of_failures() {
 
 #[test]
 fn a_run_of_failures_is_not_bounded_by_the_window() {
-    let mut rig =
-        Rig::new(Settings { consecutive_failures: Some(3), ..Settings::default() });
+    let mut rig = Rig::new(Settings { consecutive_failures: Some(3), ..Settings::default() });
     for second in [0, 100, 200] {
         assert_eq!(rig.state(), State::Closed);
         rig.to(second * 1000);

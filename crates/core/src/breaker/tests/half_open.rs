@@ -1,8 +1,8 @@
 //! Probes: how many, and what becomes of them.
 
 use super::rig::*;
-use crate::breaker::{Breaker, Cause, Rejected, Settings, State};
 use crate::Timestamp;
+use crate::breaker::{Breaker, Cause, Rejected, Settings, State};
 
 fn probing(probes: Option<u32>, successes_to_close: Option<u32>) -> Settings {
     Settings { probes, successes_to_close, ..touchy() }

@@ -126,10 +126,7 @@ fn a_late_result_is_an_operation_and_reports_what_time_has_done() {
     assert_eq!(rig.reported(), []);
     rig.pass(ms(500));
     rig.finish(old, OK);
-    assert_eq!(
-        rig.reported(),
-        [change(State::Open, State::HalfOpen, 1000, Cause::OpenElapsed, 2)]
-    );
+    assert_eq!(rig.reported(), [change(State::Open, State::HalfOpen, 1000, Cause::OpenElapsed, 2)]);
 }
 
 #[test]

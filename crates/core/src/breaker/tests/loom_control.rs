@@ -88,20 +88,207 @@ fn check_accounts(breaker: &Breaker, now: Timestamp, offered: u64) {
     assert_eq!(seen.started + seen.rejected + seen.unrecorded, offered);
 }
 
-/// Planted: `answer_quickly` compared the word before and after reading the deadline, but not the
-/// sequence around both. Found: `open` with 584 years to wait.
+/// Every state in which calls are rejected, and the next one, entered while a call asks.
+///
+/// This model found that `answer_quickly` took its time from the state after the one it named: it
+/// said `open` and 584 years to wait.
 #[test]
 fn a_rejection_names_a_state_and_the_time_that_belongs_to_it() {
     model("isolated while rejecting", || {
         let breaker = open(touchy());
-        let by_hand = {
-            let breaker = breaker.clone();
-            spawn(2, move || breaker.control(Control::Isolate, at(400), &mut |_| {}))
-        };
+        let other = breaker.clone();
+        let by_hand = spawn(2, move || {
+            other.control(Control::Isolate, at(400), &mut |_| {});
+            other.control(Control::ForceOpen, at(450), &mut |_| {});
+        });
         let answer = admit(&breaker, 400, &mut Vec::new()).unwrap_err();
-        let expected =
-            [rejected(State::Open, Some(600)), rejected(State::Isolated, None)];
+        let expected = [
+            rejected(State::Open, Some(600)),
+            rejected(State::Isolated, None),
+            rejected(State::Open, Some(1050)),
+        ];
         assert!(expected.contains(&answer), "{answer:?}");
         by_hand.join().unwrap();
     });
+    model("probes admitted while rejecting", || {
+        let breaker = open(touchy());
+        let other = breaker.clone();
+        let probing = spawn(2, move || {
+            let probe = admit(&other, 1000, &mut Vec::new()).unwrap();
+            // Its place is given back, and taken again: the same word, another lease.
+            other.finish(probe, at(1100), Outcome::Ignored, &mut |_| {});
+            drop(admit(&other, 1200, &mut Vec::new()));
+        });
+        match admit(&breaker, 900, &mut Vec::new()) {
+            Err(rejection) => {
+                let expected = [
+                    rejected(State::Open, Some(100)),
+                    rejected(State::HalfOpen, Some(1100)),
+                    rejected(State::HalfOpen, Some(1300)),
+                ];
+                assert!(expected.contains(&rejection), "{rejection:?}");
+            }
+            // Its clock is behind, but it came between the two.
+            Ok(permit) => assert_eq!(permit.state(), State::HalfOpen),
+        }
+        probing.join().unwrap();
+    });
+}
+
+/// Planted: `admit_probe` without its look at `taken`. Found: two probes of one.
+#[test]
+fn one_of_two_callers_is_the_probe() {
+    model("two callers, one probe", || {
+        let breaker = open(touchy());
+        let other = breaker.clone();
+        let second = spawn(2, move || {
+            let mut log = Vec::new();
+            (admit(&other, 1000, &mut log), log)
+        });
+        let mut log = Vec::new();
+        let mine = admit(&breaker, 1000, &mut log);
+        let (theirs, other_log) = second.join().unwrap();
+        log.extend(other_log);
+        assert_eq!(u32::from(mine.is_ok()) + u32::from(theirs.is_ok()), 1);
+        let full = rejected(State::HalfOpen, Some(1000));
+        assert!(mine.as_ref().err().or(theirs.as_ref().err()) == Some(&full));
+        let probe = mine.or(theirs).unwrap();
+        breaker.finish(probe, at(1500), Outcome::Success, &mut |change| log.push(change));
+        check_changes(&breaker, log, State::Open, at(1500));
+        check_accounts(&breaker, at(1500), 2);
+    });
+}
+
+/// Planted: `probe_ended` without its comparison of words. Found: a probe of the episode before
+/// closed the circuit.
+#[test]
+fn the_end_of_a_probe_its_lease_and_a_command_come_in_some_order() {
+    model("probe, next caller, command", || {
+        let breaker = open(touchy());
+        let mut log = Vec::new();
+        let probe = admit(&breaker, 1000, &mut log).unwrap();
+        let other = breaker.clone();
+        // The lease ends at 2 s, the opening after it at 3 s.
+        let ends = spawn(2, move || {
+            let mut log = Vec::new();
+            other.finish(probe, at(1999), Outcome::Success, &mut |change| log.push(change));
+            log
+        });
+        let other = breaker.clone();
+        let commands = spawn(3, move || {
+            let mut log = Vec::new();
+            other.control(Control::ForceOpen, at(2500), &mut |change| log.push(change));
+            log
+        });
+        let next = admit(&breaker, 3500, &mut log);
+        log.extend(ends.join().unwrap());
+        log.extend(commands.join().unwrap());
+        let offered = 2;
+        if let Ok(permit) = next {
+            breaker.finish(permit, at(3500), Outcome::Success, &mut |change| log.push(change));
+        }
+        check_changes(&breaker, log, State::Open, at(3500));
+        check_accounts(&breaker, at(3500), offered);
+    });
+}
+
+/// Planted: `trip` without its comparison of generations. Found: a breaker that had been closed by
+/// hand was opened by a failure from before.
+#[test]
+fn a_failure_and_a_reset_come_in_some_order() {
+    model("failure, reset", || {
+        let breaker = breaker(touchy());
+        let permit = admit(&breaker, 0, &mut Vec::new()).unwrap();
+        let other = breaker.clone();
+        let fails = spawn(2, move || {
+            let mut log = Vec::new();
+            other.finish(permit, at(10), Outcome::Failure, &mut |change| log.push(change));
+            log
+        });
+        let mut log = Vec::new();
+        breaker.control(Control::Reset, at(10), &mut |change| log.push(change));
+        log.extend(fails.join().unwrap());
+        // Whichever came first, the reset has closed it.
+        assert_eq!(breaker.state(at(10)), State::Closed);
+        let seen = breaker.snapshot(at(10));
+        assert_eq!((seen.window.calls, seen.failures + seen.late), (0, 1));
+        check_changes(&breaker, log, State::Closed, at(10));
+        check_accounts(&breaker, at(10), 1);
+    });
+}
+
+/// Planted: `publish` wrote the word before it began the window. Found: a failure of the new state
+/// went into no window.
+#[test]
+fn an_outcome_after_the_close_is_in_the_new_window() {
+    model("close, call", || {
+        let settings = Settings { consecutive_failures: Some(2), ..touchy() };
+        let breaker = open(settings);
+        let other = breaker.clone();
+        let calls = spawn(2, move || match admit(&other, 500, &mut Vec::new()) {
+            Ok(permit) => {
+                assert_eq!(permit.state(), State::Closed);
+                other.finish(permit, at(500), Outcome::Failure, &mut |_| {});
+                1
+            }
+            Err(_) => 0,
+        });
+        breaker.control(Control::Close, at(500), &mut |_| {});
+        let failed = calls.join().unwrap();
+        let window = breaker.snapshot(at(500)).window;
+        assert_eq!((window.calls, window.failures), (failed, failed));
+        // One more makes two in a row.
+        let permit = admit(&breaker, 500, &mut Vec::new()).unwrap();
+        breaker.finish(permit, at(500), Outcome::Failure, &mut |_| {});
+        let expected = if failed == 1 { State::Open } else { State::Closed };
+        assert_eq!(breaker.state(at(500)), expected);
+    });
+}
+
+/// Planted: `longer_run_of_failures` with a load and a store. Found: two failures in a row that
+/// counted as one.
+#[test]
+fn failures_in_a_row_are_counted_together_by_two_threads() {
+    let two_in_row = || {
+        breaker(Settings {
+            consecutive_failures: Some(2),
+            window: Some(Window::Calls(1)),
+            ..touchy()
+        })
+    };
+    model("two failures", move || {
+        let breaker = two_in_row();
+        let (mine, theirs) = two_permits(&breaker);
+        let other = breaker.clone();
+        let second = spawn(2, move || {
+            other.finish(theirs, at(0), Outcome::Failure, &mut |_| {});
+        });
+        breaker.finish(mine, at(0), Outcome::Failure, &mut |_| {});
+        second.join().unwrap();
+        assert_eq!(breaker.state(at(0)), State::Open);
+        assert_eq!(breaker.snapshot(at(0)).opened, 1);
+    });
+    // A run is ended by a success in whatever order they come, and belongs to one window.
+    model("a failure, a success, a reset", move || {
+        let breaker = two_in_row();
+        let (mine, theirs) = two_permits(&breaker);
+        let other = breaker.clone();
+        let second = spawn(2, move || {
+            other.finish(theirs, at(0), Outcome::Success, &mut |_| {});
+        });
+        let other = breaker.clone();
+        let third = spawn(3, move || other.control(Control::Reset, at(0), &mut |_| {}));
+        breaker.finish(mine, at(0), Outcome::Failure, &mut |_| {});
+        second.join().unwrap();
+        third.join().unwrap();
+        // The reset was there too: one failure more is the first in a row.
+        let permit = admit(&breaker, 0, &mut Vec::new()).unwrap();
+        breaker.finish(permit, at(0), Outcome::Failure, &mut |_| {});
+        assert_eq!(breaker.state(at(0)), State::Closed);
+    });
+}
+
+fn two_permits(breaker: &Breaker) -> (Permit, Permit) {
+    let mut admit = || admit(breaker, 0, &mut Vec::new()).unwrap();
+    (admit(), admit())
 }

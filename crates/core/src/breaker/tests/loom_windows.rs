@@ -1,1 +1,353 @@
-//! Models of the windows.
+//! Models of the windows and of the cells: what readers may see while others record.
+
+use super::loom_control::{at, breaker, model, spawn, touchy};
+use crate::breaker::calls::CallWindow;
+use crate::breaker::cell::{Cell, Counts};
+use crate::breaker::cells::Cells;
+use crate::breaker::{Breaker, Control, Permit, Settings, State, Window};
+use crate::{Outcome, slot};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn counts(calls: u64, failures: u64, slow: u64) -> Counts {
+    Counts { calls, failures, slow }
+}
+
+/// Planted: `turn_on` without its sequence. Found: 18,446,744,073,709,551,615 calls.
+#[test]
+fn a_reader_of_a_window_by_time_sees_no_half_turned_bucket() {
+    model("turn, reader", || {
+        let cell = Arc::new(Cell::new());
+        // Buckets of 10: two failures in bucket 0.
+        for _ in 0..2 {
+            cell.turn(0, 0, 10);
+            cell.bad(true, false);
+        }
+        let owner = cell.clone();
+        let recorder = spawn(2, move || {
+            // Bucket 9: the last in which the two are in the window; then bucket 10.
+            owner.turn(0, 90, 10);
+            owner.bad(true, true);
+            owner.turn(0, 100, 10);
+            owner.success();
+        });
+        // In bucket 9, then in bucket 10: what was there after each step of the recorder, but for a
+        // call whose slowness is not yet there.
+        for (bucket, possible) in [
+            (
+                9,
+                [
+                    counts(2, 2, 0),
+                    counts(3, 3, 0),
+                    counts(3, 3, 1),
+                    counts(1, 1, 1),
+                    counts(2, 1, 1),
+                ],
+            ),
+            (
+                10,
+                [
+                    counts(0, 0, 0),
+                    counts(1, 1, 0),
+                    counts(1, 1, 1),
+                    counts(2, 1, 1),
+                    counts(2, 1, 0),
+                ],
+            ),
+        ] {
+            if let Some(seen) = cell.counts(0, bucket, 10) {
+                assert!(possible.contains(&seen), "bucket {bucket}: {seen:?}");
+            }
+        }
+        recorder.join().unwrap();
+        assert_eq!(cell.counts(0, 10, 10), Some(counts(2, 1, 1)));
+    });
+}
+
+/// Planted: `bad` counted the slowness before the call. Found: one slow call of none.
+#[test]
+fn no_reader_sees_more_failures_or_slow_calls_than_calls() {
+    model("bad, reader", || {
+        let cell = Arc::new(Cell::new());
+        cell.turn(0, 0, 10);
+        let owner = cell.clone();
+        let recorder = spawn(2, move || {
+            owner.bad(false, true);
+            owner.bad(true, true);
+        });
+        let seen = cell.counts(0, 0, 10).unwrap();
+        assert!(seen.failures <= seen.calls && seen.slow <= seen.calls, "{seen:?}");
+        recorder.join().unwrap();
+        assert_eq!(cell.counts(0, 0, 10), Some(counts(2, 1, 2)));
+    });
+}
+
+/// Planted: `outside` without its sequence. Found: a window with a probe in it.
+#[test]
+fn a_probe_is_in_no_window_at_any_moment() {
+    model("probe, reader", || {
+        let cell = Arc::new(Cell::new());
+        cell.turn(0, 0, 10);
+        cell.bad(true, false);
+        let owner = cell.clone();
+        let recorder = spawn(2, move || owner.outside(true, true));
+        let seen = cell.counts(0, 0, 10);
+        assert!(seen.is_none_or(|seen| seen == counts(1, 1, 0)), "{seen:?}");
+        recorder.join().unwrap();
+        assert_eq!(cell.counts(0, 0, 10), Some(counts(1, 1, 0)));
+    });
+}
+
+/// Two recorders in cells of their own, and a reader of the whole.
+#[test]
+fn a_window_by_time_is_the_sum_of_what_its_threads_recorded() {
+    model("two recorders, reader", || {
+        let settings = Settings {
+            window: Some(Window::Time(Duration::from_millis(10))),
+            consecutive_failures: Some(10),
+            ..touchy()
+        };
+        let breaker = breaker(settings);
+        let record = |slot, outcome| {
+            let breaker = breaker.clone();
+            spawn(slot, move || {
+                let permit = breaker.admit_closed(at(0)).unwrap();
+                breaker.finish(permit, at(0), outcome, &mut |_| {});
+            })
+        };
+        let threads = [record(2, Outcome::Failure), record(3, Outcome::Success)];
+        let window = breaker.snapshot(at(0)).window;
+        assert!(window.failures <= 1 && window.failures <= window.calls && window.calls <= 2);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let seen = breaker.snapshot(at(0));
+        assert_eq!((seen.window.calls, seen.window.failures), (2, 1));
+        assert_eq!((seen.started, seen.successes, seen.failures), (2, 1, 1));
+    });
+}
+
+/// Whatever order they came in, the sum is what the ring holds, and that is the last outcomes.
+fn check_ring(window: &CallWindow, generation: u64, recorded: u64, bad: &[u64]) {
+    let seen = window.counts(generation);
+    assert_eq!(seen, window.held(generation));
+    assert_eq!(seen.calls, recorded);
+    assert!(bad.contains(&seen.failures), "{seen:?}");
+}
+
+/// Planted: `record_rarely` without its last look at `recorded`. Found: a failure that stayed in the
+/// sum for ever.
+#[test]
+fn two_recorders_and_a_reader_share_a_ring_of_one() {
+    model("failure, success, reader", || {
+        let window = Arc::new(CallWindow::new(1));
+        let other = window.clone();
+        let fails = spawn(2, move || other.record(0, true, true));
+        let other = window.clone();
+        let succeeds = spawn(3, move || other.record(0, false, false));
+        let seen = window.counts(0);
+        assert!(seen.failures <= seen.calls && seen.slow <= seen.calls, "{seen:?}");
+        fails.join().unwrap();
+        succeeds.join().unwrap();
+        check_ring(&window, 0, 1, &[0, 1]);
+        window.record(0, false, false);
+        check_ring(&window, 0, 1, &[0]);
+    });
+    model("failures in two threads, reader", || {
+        let window = Arc::new(CallWindow::new(1));
+        let other = window.clone();
+        let fails = spawn(2, move || {
+            other.record(0, true, false);
+            other.record(0, true, true);
+        });
+        let other = window.clone();
+        let slow = spawn(3, move || other.record(0, false, true));
+        let seen = window.counts(0);
+        assert!(seen.failures <= seen.calls && seen.slow <= seen.calls, "{seen:?}");
+        fails.join().unwrap();
+        slow.join().unwrap();
+        check_ring(&window, 0, 1, &[0, 1]);
+        window.record(0, false, false);
+        check_ring(&window, 0, 1, &[0]);
+    });
+}
+
+/// Planted: `evict` subtracted also where its exchange had failed. Found: a sum below what the ring
+/// holds.
+#[test]
+fn three_recorders_share_a_ring_of_two() {
+    model("three recorders", || {
+        let window = Arc::new(CallWindow::new(2));
+        window.record(0, true, false);
+        let record = |slot, failed| {
+            let window = window.clone();
+            spawn(slot, move || window.record(0, failed, false))
+        };
+        let threads = [record(2, true), record(3, false)];
+        window.record(0, true, false);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        // Four outcomes, one of them good: the last two hold one or two failures.
+        check_ring(&window, 0, 2, &[1, 2]);
+        window.record(0, false, false);
+        window.record(0, false, false);
+        check_ring(&window, 0, 2, &[0]);
+    });
+}
+
+/// Planted: `change` without its comparison of tags. Found: a failure of the old window in the new.
+#[test]
+fn a_new_window_takes_nothing_from_a_recorder_of_the_old_one() {
+    model("old recorder, begin, new recorder", || {
+        let window = Arc::new(CallWindow::new(1));
+        window.record(0, true, false);
+        let other = window.clone();
+        let old = spawn(2, move || {
+            other.record(0, true, false);
+            other.record(0, true, true);
+        });
+        window.begin(3);
+        let other = window.clone();
+        let new = spawn(3, move || other.record(3, true, false));
+        window.record(3, false, false);
+        old.join().unwrap();
+        new.join().unwrap();
+        check_ring(&window, 3, 1, &[0, 1]);
+        assert_eq!(window.counts(3).slow, 0);
+        window.record(3, false, false);
+        check_ring(&window, 3, 1, &[0]);
+    });
+}
+
+/// Two calls, by two threads at once; then one more, of which none alone would open the circuit.
+fn after_one_more(settings: Settings, outcomes: [Outcome; 2], one_more: Outcome) -> Arc<Breaker> {
+    let breaker = breaker(settings);
+    let permits: Vec<Permit> = (0..3).map(|_| breaker.admit_closed(at(0)).unwrap()).collect();
+    let mut permits = permits.into_iter();
+    let (mine, theirs, last) =
+        (permits.next().unwrap(), permits.next().unwrap(), permits.next().unwrap());
+    let other = breaker.clone();
+    let second = spawn(2, move || other.finish(theirs, at(0), outcomes[1], &mut |_| {}));
+    breaker.finish(mine, at(0), outcomes[0], &mut |_| {});
+    second.join().unwrap();
+    let window = breaker.snapshot(at(0)).window;
+    let open = breaker.state(at(0)) == State::Open;
+    assert!(open || (window.calls, window.failures) == (2, 1), "{window:?}");
+    breaker.finish(last, at(0), one_more, &mut |_| {});
+    breaker
+}
+
+/// Planted: `judge` stored its verdict instead of exchanging it. Found: closed after three calls of
+/// which one failed.
+#[test]
+fn a_trip_comes_at_most_one_recorded_outcome_late() {
+    // A third failed opens, from two calls on: one failure and one success are enough.
+    let third = |window| Settings {
+        failure_rate: Some(1.0 / 3.0),
+        min_calls: Some(2),
+        consecutive_failures: None,
+        window: Some(window),
+        ..touchy()
+    };
+    for window in [Window::Calls(3), Window::Time(Duration::from_secs(10))] {
+        model("a failure, a success, one more", move || {
+            let outcomes = [Outcome::Failure, Outcome::Success];
+            let breaker = after_one_more(third(window), outcomes, Outcome::Success);
+            assert_eq!(breaker.state(at(0)), State::Open);
+        });
+    }
+}
+
+/// Planted: `write_rarely` took the first cell with a load and a store. Found: two owners, a lost
+/// count.
+#[test]
+fn cells_grow_with_the_threads_that_come() {
+    model("two threads, reader", || {
+        let shared = Arc::new((Cells::new(), Cell::new()));
+        let count = |slot, times: u32| {
+            let shared = shared.clone();
+            spawn(slot, move || {
+                for _ in 0..times {
+                    shared.0.write(&shared.1, |cell| cell.started.bump());
+                }
+            })
+        };
+        let threads = [count(2, 2), count(9, 2)];
+        let total = || {
+            let others: u64 = shared.0.others().map(|cell| cell.started.read()).sum();
+            shared.1.started.read() + others
+        };
+        assert!(total() <= 4);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(total(), 4);
+    });
+}
+
+/// Planted: threads without a slot wrote without the lock. Found: a lost count.
+#[test]
+fn threads_without_a_slot_count_together() {
+    model("two shared, one not", || {
+        let shared = Arc::new((Cells::new(), Cell::new()));
+        let count = |slot| {
+            let shared = shared.clone();
+            spawn(slot, move || shared.0.write(&shared.1, |cell| cell.started.bump()))
+        };
+        let threads = [count(slot::SHARED), count(slot::SHARED)];
+        shared.0.write(&shared.1, |cell| cell.started.bump());
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let others: u64 = shared.0.others().map(|cell| cell.started.read()).sum();
+        assert_eq!(shared.1.started.read() + others, 3);
+    });
+}
+
+/// Planted: the slot was handed on by a flag without ordering. Found: a lost count.
+#[test]
+fn a_slot_handed_on_takes_its_counts_along() {
+    model("one slot, two threads", || {
+        let shared = Arc::new((Cells::new(), Cell::new()));
+        // As the list of free slots does.
+        let free = Arc::new(crate::sync::Mutex::new(None));
+        let (theirs, returned) = (shared.clone(), free.clone());
+        let first = spawn(2, move || {
+            theirs.0.write(&theirs.1, |cell| cell.started.bump());
+            *crate::sync::lock(&returned) = Some(2);
+        });
+        let (theirs, taken) = (shared.clone(), free);
+        let second = spawn(3, move || {
+            let slot = crate::sync::lock(&taken).take();
+            slot::assume(slot.unwrap_or(3));
+            theirs.0.write(&theirs.1, |cell| cell.started.bump());
+        });
+        first.join().unwrap();
+        second.join().unwrap();
+        let others: u64 = shared.0.others().map(|cell| cell.started.read()).sum();
+        assert_eq!(shared.1.started.read() + others, 2);
+    });
+}
+
+/// Planted: `counts_now` did not look at the word. Found: the failure of a closed state in the
+/// window of the next.
+#[test]
+fn a_window_by_time_begins_empty_though_an_old_recorder_is_under_way() {
+    model("old recorder, reset", || {
+        let settings = Settings {
+            window: Some(Window::Time(Duration::from_secs(10))),
+            consecutive_failures: Some(10),
+            ..touchy()
+        };
+        let breaker = breaker(settings);
+        let permit = breaker.admit_closed(at(0)).unwrap();
+        let other = breaker.clone();
+        let old = spawn(2, move || other.finish(permit, at(0), Outcome::Failure, &mut |_| {}));
+        breaker.control(Control::Reset, at(0), &mut |_| {});
+        assert_eq!(breaker.snapshot(at(0)).window.calls, 0);
+        old.join().unwrap();
+        let seen = breaker.snapshot(at(0));
+        assert_eq!((seen.window.calls, seen.late + seen.failures), (0, 1));
+    });
+}

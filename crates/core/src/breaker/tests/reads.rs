@@ -97,8 +97,7 @@ fn a_permit_tells_what_it_is() {
 #[test]
 fn a_breaker_can_be_shared_and_is_small() {
     fn shared<T: Send + Sync>(_: &T) {}
-    let breaker =
-        Breaker::new(Settings::default().check().unwrap().into(), Timestamp::ZERO, 0);
+    let breaker = Breaker::new(Settings::default().check().unwrap().into(), Timestamp::ZERO, 0);
     shared(&breaker);
     // The whole of an idle one, as the rules are shared by all of a family.
     assert!(size_of::<Breaker>() <= 512, "{}", size_of::<Breaker>());

@@ -56,8 +56,7 @@ fn rates_that_are_no_fractions_are_refused() {
     ] {
         let failure = Settings { failure_rate: Some(rate), ..Settings::default() };
         assert_eq!(refusal(failure), format!("`failure_rate` {words}"));
-        let slow =
-            Settings { slow_call_rate: Some(rate), slow_call: slow, ..Settings::default() };
+        let slow = Settings { slow_call_rate: Some(rate), slow_call: slow, ..Settings::default() };
         assert_eq!(refusal(slow), format!("`slow_call_rate` {words}"));
     }
     for rate in [f64::MIN_POSITIVE, 0.5, 1.0] {
@@ -128,18 +127,12 @@ fn open_durations_that_make_no_sense_are_refused() {
             open_for(ms(1), 1.0, year + ms(1)),
             "`open_for.max` is longer than a year; isolate the breaker instead",
         ),
-        (
-            open_for(ms(1), 0.99, ms(1)),
-            "`open_for.factor` is 0.99; give a number from 1 to 1000",
-        ),
+        (open_for(ms(1), 0.99, ms(1)), "`open_for.factor` is 0.99; give a number from 1 to 1000"),
         (
             open_for(ms(1), f64::NAN, ms(1)),
             "`open_for.factor` is NaN; give a number from 1 to 1000",
         ),
-        (
-            open_for(ms(1), 1001.0, ms(1)),
-            "`open_for.factor` is 1001; give a number from 1 to 1000",
-        ),
+        (open_for(ms(1), 1001.0, ms(1)), "`open_for.factor` is 1001; give a number from 1 to 1000"),
         (
             open_for(ms(2000), 1.0, ms(1500)),
             "`open_for.max` of 1.5s is shorter than the initial 2s; \
@@ -164,10 +157,7 @@ fn probes_that_can_never_close_the_circuit_are_refused() {
         "`successes_to_close` is 3, but only 2 probes are admitted; \
          raise `probes` or lower `successes_to_close`, or the circuit can never close"
     );
-    assert_eq!(
-        refusal(probing(MAX_PROBES + 1, 1)),
-        "`probes` is 10001; give at most 10000"
-    );
+    assert_eq!(refusal(probing(MAX_PROBES + 1, 1)), "`probes` is 10001; give at most 10000");
     let many = Settings { successes_to_close: Some(MAX_PROBES + 1), ..Settings::default() };
     assert_eq!(refusal(many), "`successes_to_close` is 10001; give at most 10000");
     assert!(probing(MAX_PROBES, MAX_PROBES).check().is_ok());
@@ -202,11 +192,8 @@ fn another_trip_takes_the_place_of_the_default_failure_rate() {
     let slow =
         Settings { slow_call: Some(ms(1)), slow_call_rate: Some(0.5), ..Settings::default() };
     assert_eq!(slow.check().unwrap().failure_rate(), None);
-    let both = Settings {
-        failure_rate: Some(0.9),
-        consecutive_failures: Some(5),
-        ..Settings::default()
-    };
+    let both =
+        Settings { failure_rate: Some(0.9), consecutive_failures: Some(5), ..Settings::default() };
     assert_eq!(both.check().unwrap().failure_rate(), Some(0.9));
     // A duration beyond which calls are slow is no trip of its own.
     let slow_only = Settings { slow_call: Some(ms(1)), ..Settings::default() };
@@ -217,9 +204,6 @@ fn another_trip_takes_the_place_of_the_default_failure_rate() {
 fn the_shortest_duration_is_that_which_a_clock_must_tell_apart() {
     let shortest = |settings: Settings| settings.check().unwrap().shortest();
     assert_eq!(shortest(Settings::default()), ms(1000), "a bucket of the window");
-    assert_eq!(
-        shortest(Settings { slow_call: Some(ms(300)), ..Settings::default() }),
-        ms(300)
-    );
+    assert_eq!(shortest(Settings { slow_call: Some(ms(300)), ..Settings::default() }), ms(300));
     assert_eq!(shortest(window(Window::Calls(100))), ms(5000), "the open duration");
 }

@@ -1,0 +1,115 @@
+//! The whole run in half seconds: how service, circuit and calls did.
+
+use super::clients::Caller;
+use super::tally::Reading;
+use super::upstream::Health;
+use breakerbox::State;
+use std::time::Duration;
+
+/// One column is so long.
+pub(super) const COLUMN: Duration = Duration::from_millis(500);
+
+/// The columns so far.
+#[derive(Debug, Default)]
+pub(super) struct Timeline {
+    columns: Vec<Column>,
+    /// What the clients had seen at the last look.
+    before: Option<[Reading; Caller::ALL.len()]>,
+}
+
+/// Half a second.
+#[derive(Debug)]
+pub(super) struct Column {
+    /// How the service did at its end.
+    pub(super) service: Health,
+    /// The state of the circuit, the most telling one if there were several.
+    pub(super) circuit: State,
+    /// Answers by [`Caller`].
+    answers: [Answers; Caller::ALL.len()],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Answers {
+    good: u64,
+    fallbacks: u64,
+    failed: u64,
+}
+
+/// What most calls of half a second came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Result {
+    Good,
+    Fallback,
+    Failed,
+    /// None has ended.
+    None,
+}
+
+impl Timeline {
+    /// All columns, in their order; the last one is not complete.
+    pub(super) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Adds what was seen: the states of the circuit since the last time, and the readings.
+    pub(super) fn add(
+        &mut self,
+        at: Duration,
+        service: Health,
+        states: impl IntoIterator<Item = State>,
+        so_far: &[Reading; Caller::ALL.len()],
+    ) {
+        let number = usize::try_from(at.as_millis() / COLUMN.as_millis()).unwrap_or(usize::MAX);
+        let mut states = states.into_iter();
+        let last = self.columns.last().map_or(State::Closed, |column| column.circuit);
+        // After a pause of the machine the half seconds that nobody saw are left out.
+        let begun = self.columns.len() > number || self.columns.len() == MOST_COLUMNS;
+        if !begun {
+            let circuit = states.next().unwrap_or(last);
+            self.columns.push(Column { service, circuit, answers: Default::default() });
+        }
+        let Some(column) = self.columns.last_mut() else { return };
+        column.service = service;
+        column.circuit = states.fold(column.circuit, more_telling);
+        let before = self.before.replace(so_far.clone());
+        for (caller, reading) in so_far.iter().enumerate() {
+            let new = before.as_ref().map_or_else(|| reading.clone(), |before| reading.since(&before[caller]));
+            column.answers[caller].add(&new);
+        }
+    }
+}
+
+/// A script that has become much longer would need wider columns.
+const MOST_COLUMNS: usize = 58;
+
+/// A probe can be over in no time, and must be seen all the same; so must an opening.
+fn more_telling(one: State, other: State) -> State {
+    let rank = |state| match state {
+        State::Closed => 0,
+        State::Open => 1,
+        _ => 2,
+    };
+    if rank(other) > rank(one) { other } else { one }
+}
+
+impl Answers {
+    fn add(&mut self, new: &Reading) {
+        self.good += new.good;
+        self.fallbacks += new.fallbacks;
+        self.failed += new.failed;
+    }
+}
+
+impl Column {
+    /// What most calls came to; where it is even, the worse.
+    pub(super) fn result(&self, caller: Caller) -> Result {
+        let Answers { good, fallbacks, failed } = self.answers[caller as usize];
+        let most = good.max(fallbacks).max(failed);
+        match most {
+            0 => Result::None,
+            _ if most == failed => Result::Failed,
+            _ if most == fallbacks => Result::Fallback,
+            _ => Result::Good,
+        }
+    }
+}
