@@ -4,21 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Request, Response};
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::task::spawn_local;
 
 use crate::answers;
-use crate::body::{RequestBody, ResponseBody};
+use crate::body::{RequestBody, ResponseBody, discard_upload};
 use crate::config;
 use crate::headers::{BREAKERBOX_DEADLINE_MS, prepare_response};
 use crate::policies::{Flight, Over, Policies, Stopped};
 use crate::pool::{InvalidEndpoint, Pool, UpstreamBody};
-
-/// The body of a response that the fallback stands in for is read to its end, so that the
-/// connection can be used again, if it is no longer than this and comes within a second.
-const DRAINED_BYTES: usize = 64 * 1024;
-const DRAINED_WITHIN: Duration = Duration::from_secs(1);
 
 /// One upstream with its connections from this core.
 #[derive(Debug)]
@@ -57,7 +50,10 @@ impl Upstream {
     ) -> Response<ResponseBody> {
         let mut flight = match Flight::begin(&self.policies, left) {
             Ok(flight) => flight,
-            Err(over) => return self.instead(over),
+            Err(over) => {
+                discard_upload(request);
+                return self.instead(over);
+            }
         };
         let Some(endpoint) = self.pool.endpoints().get(flight.endpoint()) else {
             return answers::no_endpoint(self.policies.name());
@@ -103,7 +99,7 @@ impl Upstream {
         }
         if fallback && let Some(fallback) = self.policies.fall_back() {
             if let Stopped::Failed(response) = stopped {
-                drain(response.into_body());
+                response.into_body().discard();
             }
             return fallback.respond(reason);
         }
@@ -117,22 +113,4 @@ impl Upstream {
             }),
         }
     }
-}
-
-/// Reads a short body to its end in the background; gives the connection up if that takes long.
-fn drain(mut body: UpstreamBody) {
-    spawn_local(async move {
-        let all = async {
-            let mut left = DRAINED_BYTES;
-            while let Some(Ok(frame)) = body.frame().await {
-                let length = frame.data_ref().map_or(0, bytes::Bytes::len);
-                match left.checked_sub(length) {
-                    Some(rest) => left = rest,
-                    None => return,
-                }
-            }
-        };
-        // Too long is as good as too large: dropping the body closes the connection.
-        let _ = tokio::time::timeout(DRAINED_WITHIN, all).await;
-    });
 }

@@ -8,5 +8,6 @@ mod idle;
 mod request;
 mod response;
 
+pub(crate) use request::discard_upload;
 pub use request::{RequestBody, RequestBodyError};
 pub use response::{BodyEnd, ResponseBody, ResponseBodyError};

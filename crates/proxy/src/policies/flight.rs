@@ -25,6 +25,8 @@ pub struct Flight {
     policies: Arc<Policies>,
     call: Option<Call>,
     begun: Timestamp,
+    /// When the whole call must be over, its body too, even where its outcome is known before.
+    deadline: Timestamp,
     endpoint: usize,
     /// The response is on its way to the client.
     streaming: bool,
@@ -82,7 +84,9 @@ impl Flight {
         let policies = Arc::clone(policies);
         match action {
             Action::Run { endpoint, .. } => {
-                Ok(Self { policies, call: Some(call), begun: now, endpoint, streaming: false })
+                let deadline = call.deadline();
+                let call = Some(call);
+                Ok(Self { policies, call, begun: now, deadline, endpoint, streaming: false })
             }
             Action::Done { end, fallback } => Err(policies.over(end, fallback)),
             Action::Wait => unreachable!("the machine has begun the call or ended it"),
@@ -96,7 +100,7 @@ impl Flight {
 
     /// How much time the call has left, to be told to the upstream.
     pub fn left(&self) -> Option<Duration> {
-        let deadline = self.call.as_ref()?.deadline();
+        let deadline = self.deadline;
         (deadline != Timestamp::NEVER).then(|| deadline.since(self.policies.now()))
     }
 
@@ -131,7 +135,9 @@ impl Flight {
                 let sleep = timer.as_mut().as_pin_mut().expect("it has just been made");
                 std::task::ready!(sleep.poll(cx));
                 timer.set(None);
-                if let Action::Done { end, fallback } = self.step(Event::Time) {
+                // What time does happens when it is due, however late it is noticed: else a probe
+                // that times out would always be found after its lease.
+                if let Action::Done { end, fallback } = self.step_at(due, Event::Time) {
                     return Poll::Ready(Err(self.policies.over(end, fallback)));
                 }
             }
@@ -173,9 +179,9 @@ impl Flight {
     /// What is to be told of the end of a response's body, if that is still of interest.
     pub fn on_body_end(mut self, headers: &HeaderMap) -> Option<impl FnOnce(BodyEnd) + 'static> {
         self.call.as_ref()?;
-        let grpc = outcome::is_grpc(headers);
+        let in_trailers = outcome::comes_in_trailers(headers);
         Some(move |end: BodyEnd| match end {
-            BodyEnd::Complete { trailers } if grpc => {
+            BodyEnd::Complete { trailers } if in_trailers => {
                 self.end(outcome::of_grpc_trailers(trailers.as_ref()).into());
             }
             BodyEnd::Complete { .. } => drop(self.end(Ending::Success)),

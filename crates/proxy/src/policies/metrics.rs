@@ -53,7 +53,7 @@ impl Metrics {
     }
 
     fn calls(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let mut family = counters(encoder, "breakerbox_calls", "Calls by what the client got")?;
+        let mut family = counters(encoder, "breakerbox_calls", "What became of calls; a fallback counts beside its cause")?;
         for policies in self.0.iter() {
             for (kind, counter) in kinds(policies) {
                 let labels = [("upstream", policies.name()), ("kind", kind)];
