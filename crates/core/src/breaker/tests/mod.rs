@@ -35,4 +35,6 @@ mod slow;
 #[cfg(not(loom))]
 mod sweep;
 #[cfg(not(loom))]
+mod threads;
+#[cfg(not(loom))]
 mod windows;
