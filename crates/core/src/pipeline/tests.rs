@@ -11,6 +11,10 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+fn left(left: u64) -> Start {
+    Start { left: Some(millis(left)), ..Start::default() }
+}
+
 fn breaker(calls: u32) -> Option<Arc<Rules>> {
     let settings = breaker::Settings {
         window: Some(Window::Calls(calls)),
@@ -21,13 +25,13 @@ fn breaker(calls: u32) -> Option<Arc<Rules>> {
 }
 
 fn run(pipeline: &Pipeline, now: Timestamp) -> Call {
-    let (call, action) = pipeline.begin(now, None, &mut |_, _| {});
+    let (call, action) = pipeline.begin(now, Start::default(), &mut |_, _| {});
     assert!(matches!(action, Action::Run { .. }), "it runs: {action:?}");
     call
 }
 
 fn end(call: &mut Call, pipeline: &Pipeline, now: Timestamp, ending: Ending) -> Action {
-    call.step(pipeline, now, Event::Ended { attempt: 1, ending }, &mut |_, _| {})
+    call.step(pipeline, now, Event::ended(1, ending), &mut |_, _| {})
 }
 
 fn delivered(fallback: bool) -> Action {
@@ -94,7 +98,7 @@ fn our_deadline_is_a_failure_and_the_callers_shorter_one_is_not() {
     call.step(&pipeline, at(100), Event::Time, &mut |_, _| {});
     assert_eq!((seen(at(100)).failures, seen(at(100)).ignored), (1, 0));
 
-    let (mut call, _) = pipeline.begin(at(200), Some(millis(99)), &mut |_, _| {});
+    let (mut call, _) = pipeline.begin(at(200), left(99), &mut |_, _| {});
     assert_eq!(call.deadline(), at(299));
     let action = call.step(&pipeline, at(299), Event::Time, &mut |_, _| {});
     let end = End::DeadlineExceeded { after: millis(99) };
@@ -102,7 +106,7 @@ fn our_deadline_is_a_failure_and_the_callers_shorter_one_is_not() {
     assert_eq!((seen(at(299)).failures, seen(at(299)).ignored), (1, 1));
 
     // Nothing is run for a caller who has no time left.
-    let (call, action) = pipeline.begin(at(300), Some(Duration::ZERO), &mut |_, _| {});
+    let (call, action) = pipeline.begin(at(300), left(0), &mut |_, _| {});
     let end = End::DeadlineExceeded { after: Duration::ZERO };
     assert_eq!(action, Action::Done { end, fallback: false });
     assert!(!call.is_running());
@@ -125,7 +129,7 @@ fn a_fallback_replaces_failures_rejections_and_timeouts_and_nothing_else() {
     // Success and panic make two calls, half of them failed: open. It was the last one's trip.
     let breaker = pipeline.endpoints().breaker(0).unwrap();
     assert_eq!(breaker.state(at(1)), State::Open);
-    let (_, action) = pipeline.begin(at(2), None, &mut |_, _| {});
+    let (_, action) = pipeline.begin(at(2), Start::default(), &mut |_, _| {});
     let retry_after = Some(millis(49_999));
     let rejection = Rejection::BreakerOpen { state: State::Open, retry_after };
     assert_eq!(action, Action::Done { end: End::Rejected(rejection), fallback: true });
@@ -176,7 +180,7 @@ fn a_cancelled_call_gives_its_permit_back() {
 fn calls_go_round_the_endpoints_that_admit_and_are_rejected_only_when_none_does() {
     let settings = Settings { breaker: breaker(1), endpoints: 3, ..Settings::default() };
     let pipeline = Pipeline::new(settings, at(0), 0);
-    let next = |now| match pipeline.begin(now, None, &mut |_, _| {}) {
+    let next = |now| match pipeline.begin(now, Start::default(), &mut |_, _| {}) {
         (call, Action::Run { endpoint, .. }) => {
             call.cancel(&pipeline, now, &mut |_, _| {});
             Some(endpoint)
@@ -196,7 +200,7 @@ fn calls_go_round_the_endpoints_that_admit_and_are_rejected_only_when_none_does(
     force_open(0, at(10));
     force_open(2, at(20));
     assert!(!pipeline.endpoints().admits(at(30)));
-    let (_, action) = pipeline.begin(at(30), None, &mut |_, _| {});
+    let (_, action) = pipeline.begin(at(30), Start::default(), &mut |_, _| {});
     // Endpoint 1 opened first, so it is the first to admit a probe.
     let retry_after = Some(millis(49_970));
     let rejection = Rejection::BreakerOpen { state: State::Open, retry_after };
@@ -210,14 +214,15 @@ fn a_pipeline_reads_as_a_sentence() {
         deadline: Some(millis(5000)),
         attempt_timeout: Some(millis(3000)),
         breaker: Some(breaker::Settings::default().check().unwrap().into()),
+        retry: Some(retry::Settings::default()),
         endpoints: 2,
         fallback: true,
     };
     assert_eq!(
         Pipeline::new(settings, at(0), 0).to_string(),
-        "a fallback, then a deadline of 5s, then a circuit breaker for each endpoint (opens at \
-         50 % failures of at least 20 calls in 10s, for 5s growing to 60s), then an attempt \
-         timeout of 3s, then the call"
+        "a fallback, then a deadline of 5s, then up to 3 attempts within a budget, then a circuit \
+         breaker for each endpoint (opens at 50 % failures of at least 20 calls in 10s, for 5s \
+         growing to 60s), then an attempt timeout of 3s, then the call"
     );
     let nothing = Pipeline::new(Settings::default(), at(0), 0);
     assert_eq!(nothing.to_string(), "the call, with no policy");

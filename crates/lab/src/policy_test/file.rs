@@ -372,7 +372,12 @@ fn step(table: StepTable, node: Node<'_>, reader: &mut Reader) -> Option<Step> {
         (_, Some(Expect::Seen(seen))) => Some(seen),
         (_, None) => None,
     };
-    let calling = Calling { script: calls.unwrap_or_default(), takes: takes.unwrap_or_default() };
+    let method = table.method.optional()?;
+    let calling = Calling {
+        script: calls.unwrap_or_default(),
+        takes: takes.unwrap_or_default(),
+        method: method.map(|method| method.to_ascii_uppercase()),
+    };
     Some(match kind {
         "call" => match starts {
             Some(name) => Step::Start { name, calling, expect: seen },

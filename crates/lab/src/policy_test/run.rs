@@ -38,7 +38,9 @@ fn run_case(file: &TestFile, case: &Case, text: &str) -> CaseReport {
             return CaseReport { failure: Some(failure), ..passed };
         }
     };
-    let mut world = World::new(settings, case.seed.unwrap_or(file.seed));
+    let methods = file.policy.retry.as_ref().map(|retry| retry.methods.clone());
+    let mut world =
+        World::new(settings, methods.unwrap_or_default(), case.seed.unwrap_or(file.seed));
     for (index, step) in case.steps.iter().enumerate() {
         if let Err(unmet) = run_step(&mut world, &step.value) {
             let failure = Failure {
@@ -59,6 +61,7 @@ fn settings(policy: &Policy) -> Result<Settings, SettingsError> {
     Ok(Settings {
         deadline: policy.deadline,
         attempt_timeout: policy.attempt_timeout,
+        retry: policy.retry.as_ref().map(|retry| retry.settings.clone()),
         breaker: breaker.transpose()?,
         endpoints: 1,
         fallback: policy.fallback.is_some(),
@@ -173,8 +176,9 @@ fn came(world: &World, seen: Option<&Snapshot>, name: &str) -> Came {
         "in_flight" => Came::Count(world.in_flight()),
         "opened" => count(|seen| seen.opened),
         "elapsed" => duration(world.elapsed),
-        // There is no policy yet that lets calls wait, repeats them, or limits how many there are.
-        "queued" | "retries" | "hedges" => Came::Count(0),
+        "retries" => Came::Count(world.pipeline().retries()),
+        // There is no policy yet that lets calls wait, hedges them, or limits how many there are.
+        "queued" | "hedges" => Came::Count(0),
         _ => Came::Word("none"),
     }
 }
