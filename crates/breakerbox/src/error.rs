@@ -90,6 +90,18 @@ impl<E> From<Rejection> for Error<E> {
 }
 
 /// Which policy rejected a call, why, and until when.
+///
+/// ```
+/// use breakerbox::{Breaker, Control};
+/// use std::time::Duration;
+///
+/// let breaker = Breaker::builder("posts").open_for(Duration::from_secs(30)).build()?;
+/// breaker.control(Control::ForceOpen);
+/// let rejection = breaker.permit().unwrap_err();
+/// assert_eq!((rejection.name(), rejection.reason()), ("posts", "breaker_open"));
+/// assert!(rejection.retry_after() > Some(Duration::from_secs(29)));
+/// # Ok::<(), breakerbox::BuildError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     name: Name,
@@ -151,6 +163,20 @@ impl fmt::Display for Rejection {
 impl std::error::Error for Rejection {}
 
 /// What ran out, and after how long.
+///
+/// ```
+/// use breakerbox::{Breaker, Error, TimeoutKind};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), breakerbox::BuildError> {
+/// let limit = Duration::from_millis(1);
+/// let breaker = Breaker::builder("posts").attempt_timeout(limit).build()?;
+/// let never = || std::future::pending::<Result<(), std::io::Error>>();
+/// let Err(Error::Timeout(timeout)) = breaker.call(never).await else { panic!() };
+/// assert_eq!((timeout.name(), timeout.kind()), ("posts", TimeoutKind::Attempt));
+/// assert!(timeout.after() >= limit);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeout {
     pub(crate) name: Name,

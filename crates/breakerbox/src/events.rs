@@ -15,6 +15,24 @@ use std::time::Duration;
 pub const STREAM_CAPACITY: usize = 1024;
 
 /// Something that happened.
+///
+/// What led to a change of state is told before the change; what time has changed, before the call
+/// that finds it changed.
+///
+/// ```
+/// use breakerbox::{Breaker, EventKind, State};
+///
+/// let breaker = Breaker::builder("posts").consecutive_failures(1).build()?;
+/// let mut events = breaker.events();
+/// breaker.permit().unwrap().failure();
+///
+/// let event = events.try_next().unwrap();
+/// assert_eq!(&*event.breaker, "posts");
+/// assert!(matches!(event.kind, EventKind::Failure { .. }));
+/// let event = events.try_next().unwrap();
+/// assert!(matches!(event.kind, EventKind::Transition(change) if change.to == State::Open));
+/// # Ok::<(), breakerbox::BuildError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// The breaker it happened to.
@@ -31,12 +49,12 @@ pub enum EventKind {
     Transition(Transition),
     /// A call did not fail.
     Success {
-        /// How long it took.
+        /// How long it took; zero if it began before anybody listened.
         took: Duration,
     },
     /// A call failed.
     Failure {
-        /// How long it took.
+        /// How long it took; zero if it began before anybody listened.
         took: Duration,
     },
     /// A call ended in a way that says nothing.
@@ -129,6 +147,20 @@ impl Listeners {
 ///
 /// It holds [`STREAM_CAPACITY`] events for its reader; when there are more the oldest are dropped
 /// and counted. It ends when the breaker is gone. Dropping it ends the listening.
+///
+/// ```
+/// use breakerbox::{Breaker, EventKind};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let breaker = Breaker::new("posts");
+/// let mut events = breaker.events();
+/// breaker.permit().unwrap().ignore();
+/// drop(breaker);
+/// assert_eq!(events.next().await.unwrap().kind, EventKind::Ignored);
+/// assert_eq!(events.next().await, None);
+/// assert_eq!(events.dropped(), 0);
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Events {
     queue: Arc<Mutex<Queue>>,

@@ -13,6 +13,14 @@ const KEPT: usize = 4096;
 /// The first 4,096 different names of a process are kept for its lifetime and cost nothing to
 /// clone, so that rejecting a call does not make threads fight over a count of references. Further
 /// ones are counted and freed.
+///
+/// ```
+/// use breakerbox::Breaker;
+///
+/// let breaker = Breaker::new("posts");
+/// assert_eq!(breaker.name().as_str(), "posts");
+/// assert!(breaker.name().starts_with("post"));
+/// ```
 #[derive(Clone)]
 pub struct Name(Kind);
 

@@ -114,6 +114,14 @@ impl<C: Clock> fmt::Debug for Registry<C> {
 }
 
 /// Why a registry has no breaker to give.
+///
+/// ```
+/// use breakerbox::{Registry, RegistryError};
+///
+/// let registry = Registry::with_capacity(0);
+/// let refused = registry.or_insert_with("posts", |it| it.build()).unwrap_err();
+/// assert!(matches!(refused, RegistryError::Full { capacity: 0, .. }));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistryError {
     /// The settings were refused.

@@ -1,6 +1,7 @@
 //! `breakerbox check`: is the file good?
 
 use crate::file;
+use crate::output::say;
 use breakerbox_proxy::Config;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,18 +18,18 @@ pub(crate) struct Arguments {
 
 pub(crate) fn check(arguments: &Arguments) -> ExitCode {
     let Some(path) = &arguments.file else {
-        println!("{:#}", Config::schema());
+        say(format_args!("{:#}", Config::schema()));
         return ExitCode::SUCCESS;
     };
     match file::load(path) {
         Ok(config) => {
             let (listeners, upstreams) = (config.listeners.len(), config.upstreams.len());
-            println!(
+            say(format_args!(
                 "{}: good ({listeners} listener{}, {upstreams} upstream{})",
                 path.display(),
                 plural(listeners),
                 plural(upstreams)
-            );
+            ));
             ExitCode::SUCCESS
         }
         Err(file::Refused(code)) => code,

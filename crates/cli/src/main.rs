@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod file;
+mod output;
 mod run;
 mod signals;
 mod test;

@@ -1,6 +1,7 @@
 //! `breakerbox test`: tests of policies on virtual time.
 
 use crate::file::UNREADABLE;
+use crate::output::say;
 use breakerbox::config::Policy;
 use breakerbox_lab::policy_test::{self, Report};
 use breakerbox_proxy::Config;
@@ -25,7 +26,7 @@ const FAILED: u8 = 1;
 
 pub(crate) fn test(arguments: &Arguments) -> ExitCode {
     if arguments.schema {
-        println!("{:#}", policy_test::schema());
+        say(format_args!("{:#}", policy_test::schema()));
         return ExitCode::SUCCESS;
     }
     let mut all = Report::default();
@@ -45,9 +46,9 @@ pub(crate) fn test(arguments: &Arguments) -> ExitCode {
         }
     }
     if arguments.json {
-        println!("{}", all.to_json());
+        say(all.to_json());
     } else if !(unreadable && all.cases().is_empty()) {
-        println!("{} passed, {} failed", all.passed(), all.failed());
+        say(format_args!("{} passed, {} failed", all.passed(), all.failed()));
     }
     match (unreadable, all.failed()) {
         (true, _) => ExitCode::from(UNREADABLE),
@@ -58,10 +59,10 @@ pub(crate) fn test(arguments: &Arguments) -> ExitCode {
 
 fn show(path: &Path, report: &Report, with_name: bool) {
     if with_name {
-        println!("{}:", path.display());
+        say(format_args!("{}:", path.display()));
     }
     for case in report.cases() {
-        println!("{case}");
+        say(case);
     }
 }
 

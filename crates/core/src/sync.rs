@@ -2,17 +2,17 @@
 
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
-    Mutex, MutexGuard,
+    Mutex, MutexGuard, OnceLock,
     atomic::{AtomicU32, AtomicU64, fence},
 };
 
 #[cfg(loom)]
 pub(crate) use {
     loom::sync::{Mutex, MutexGuard, atomic::fence},
-    modelled::{AtomicU32, AtomicU64},
+    modelled::{AtomicU32, AtomicU64, OnceLock},
 };
 
-pub(crate) use std::sync::{OnceLock, atomic::Ordering};
+pub(crate) use std::sync::atomic::Ordering;
 
 /// Locks, also after a panic of another holder: nothing here is left half-done by one.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -21,17 +21,19 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Loom's atomics, with two of its gaps closed.
+/// Loom's atomics, with three of its gaps closed, and a `OnceLock`, which it has not.
 ///
 /// Loom remembers one access to an atomic, whoever made it. A thread that loads and then stores
 /// hides from it that the store races with an earlier load of another thread, and such
 /// interleavings were never tried. So every operation here first writes to one place that all
 /// threads write to: loom then tries all orders. (A relaxed store that nobody reads orders nothing.)
 ///
-/// And loom takes `SeqCst` accesses for `AcqRel` ones. Here a fence stands before each.
+/// Loom takes `SeqCst` accesses for `AcqRel` ones: here a fence stands before each. And it lets a
+/// store come between the two halves of another thread's exchange: a `SeqCst` store is an exchange
+/// here, as it is on x86.
 #[cfg(loom)]
 mod modelled {
-    use super::{Ordering, fence};
+    use super::{Mutex, Ordering, fence};
 
     loom::lazy_static! {
         static ref MEETING: loom::sync::atomic::AtomicU32 = loom::sync::atomic::AtomicU32::new(0);
@@ -53,6 +55,8 @@ mod modelled {
             #[derive(Debug)]
             pub(crate) struct $name(loom::sync::atomic::$name);
 
+            // Each type has all of them, and not all are used.
+            #[allow(dead_code)]
             impl $name {
                 pub(crate) fn new(value: $value) -> Self {
                     Self(loom::sync::atomic::$name::new(value))
@@ -65,7 +69,16 @@ mod modelled {
 
                 pub(crate) fn store(&self, value: $value, ordering: Ordering) {
                     before(ordering);
-                    self.0.store(value, ordering);
+                    if ordering == Ordering::SeqCst {
+                        self.0.swap(value, ordering);
+                    } else {
+                        self.0.store(value, ordering);
+                    }
+                }
+
+                pub(crate) fn fetch_add(&self, value: $value, ordering: Ordering) -> $value {
+                    before(ordering);
+                    self.0.fetch_add(value, ordering)
                 }
 
                 pub(crate) fn compare_exchange(
@@ -77,11 +90,6 @@ mod modelled {
                 ) -> Result<$value, $value> {
                     before(success);
                     self.0.compare_exchange(current, new, success, failure)
-                }
-
-                pub(crate) fn fetch_add(&self, value: $value, ordering: Ordering) -> $value {
-                    before(ordering);
-                    self.0.fetch_add(value, ordering)
                 }
 
                 /// Never fails for nothing: that would only be one more round of a loop.
@@ -106,4 +114,36 @@ mod modelled {
 
     atomic!(AtomicU32, u32);
     atomic!(AtomicU64, u64);
+
+    #[derive(Debug)]
+    pub(crate) struct OnceLock<T> {
+        value: std::sync::OnceLock<T>,
+        ready: AtomicU32,
+        making: Mutex<()>,
+    }
+
+    impl<T> OnceLock<T> {
+        pub(crate) fn new() -> Self {
+            Self {
+                value: std::sync::OnceLock::new(),
+                ready: AtomicU32::new(0),
+                making: Mutex::new(()),
+            }
+        }
+
+        pub(crate) fn get(&self) -> Option<&T> {
+            // Seen only by those who are ordered after its making.
+            if self.ready.load(Ordering::Acquire) == 1 { self.value.get() } else { None }
+        }
+
+        pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+            if let Some(value) = self.get() {
+                return value;
+            }
+            let _making = super::lock(&self.making);
+            let value = self.value.get_or_init(make);
+            self.ready.store(1, Ordering::Release);
+            value
+        }
+    }
 }

@@ -110,12 +110,38 @@ impl<C: Clock> BlockingBreaker<C> {
     }
 
     /// The same breaker for async operations, and for what is not here.
+    ///
+    /// ```
+    /// use breakerbox::BlockingBreaker;
+    ///
+    /// let numbers = BlockingBreaker::new("numbers");
+    /// assert_eq!(numbers.to_async().name().as_str(), "numbers");
+    /// ```
     pub fn to_async(&self) -> Breaker<C> {
         self.breaker.clone()
     }
 }
 
 /// A blocking call in the making.
+///
+/// ```
+/// use breakerbox::{BlockingBreaker, Outcome};
+/// use std::io::{Error, ErrorKind};
+///
+/// let disk = BlockingBreaker::new("disk");
+/// let text = disk
+///     .protect()
+///     .classify(|result: &Result<String, Error>| match result {
+///         Err(error) if error.kind() == ErrorKind::NotFound => Outcome::Success,
+///         Err(_) => Outcome::Failure,
+///         Ok(_) => Outcome::Success,
+///     })
+///     .fallback(|_| String::new())
+///     .call(|| std::fs::read_to_string("no such file"));
+/// // No file is an answer like others: the disk works.
+/// assert!(text.is_err());
+/// assert_eq!(disk.stats().successes, 1);
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing runs until `call`"]
 pub struct BlockingProtection<'a, C: Clock = SystemClock, K = ByResult, F = NoFallback> {
@@ -130,7 +156,8 @@ impl<'a, C: Clock, K, F> BlockingProtection<'a, C, K, F> {
         BlockingProtection { inner: self.inner, classify, fallback: self.fallback }
     }
 
-    /// Answers with `fallback` where the call would fail or be rejected.
+    /// Answers with `fallback` where the call would fail or be rejected: see
+    /// [`Protection::fallback`](super::Protection::fallback).
     pub fn fallback<T, E, G>(self, fallback: G) -> BlockingProtection<'a, C, K, G>
     where
         G: FnOnce(Result<T, Error<E>>) -> T,

@@ -26,6 +26,25 @@ pub enum WithTimer {}
 pub struct ChooseClock;
 
 /// Makes a [`Breaker`] or a [`BlockingBreaker`].
+///
+/// ```
+/// use breakerbox::{Breaker, OpenFor};
+/// use std::time::Duration;
+///
+/// let breaker = Breaker::builder("posts")
+///     .failure_rate(0.25)
+///     .window(Duration::from_secs(30))
+///     .min_calls(10)
+///     .open_for(OpenFor { max: Duration::from_secs(120), ..OpenFor::default() })
+///     .attempt_timeout(Duration::from_secs(3))
+///     .build()?;
+/// assert_eq!(
+///     breaker.to_string(),
+///     "posts: a circuit breaker (opens at 25 % failures of at least 10 calls in 30s, for 5s \
+///      growing to 120s), then an attempt timeout of 3s, then the call"
+/// );
+/// # Ok::<(), breakerbox::BuildError>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing is made until `build`"]
 pub struct Builder<C = ChooseClock, T = NoTimer> {
@@ -126,6 +145,9 @@ impl<C, T> Builder<C, T> {
 
     /// Keeps a histogram of latencies (3.6 KiB), for percentiles. It costs two readings of the clock
     /// and two atomic additions a call. Default: off.
+    ///
+    /// They are as fine as the clock: by the coarse system clock a call takes no time, or a whole tick
+    /// (1 to 10 ms). Where that is too coarse, give `SystemClock::precise()`.
     pub fn latencies(mut self, keep: bool) -> Self {
         self.latencies = keep;
         self

@@ -120,6 +120,9 @@ impl<C: Clock> Breaker<C> {
 
     /// A call that gets the value of `fallback` where it would fail, time out or be rejected.
     ///
+    /// The fallback is told what the call came to, which is an error, or an `Ok` that the
+    /// classification called a failure. It replaces neither ignored results nor panics.
+    ///
     /// ```
     /// use breakerbox::{Breaker, Control};
     ///
@@ -127,7 +130,7 @@ impl<C: Clock> Breaker<C> {
     /// let breaker = Breaker::new("posts");
     /// breaker.control(Control::Isolate);
     /// let answer = breaker
-    ///     .fallback(|_error| "try again later")
+    ///     .fallback(|_came_to| "try again later")
     ///     .call(async || Ok::<_, ()>("a post"))
     ///     .await
     ///     .unwrap();
@@ -179,6 +182,15 @@ impl<C: Clock> Breaker<C> {
 
     /// The state now, derived from the time: once the open duration has passed it is half-open,
     /// though no call has come.
+    ///
+    /// ```
+    /// use breakerbox::{Breaker, Control, State};
+    ///
+    /// let breaker = Breaker::new("posts");
+    /// assert_eq!(breaker.state(), State::Closed);
+    /// breaker.control(Control::ForceOpen);
+    /// assert_eq!(breaker.state(), State::Open);
+    /// ```
     pub fn state(&self) -> State {
         self.inner.settle();
         self.inner.breaker().state(self.inner.clock.now())
@@ -197,6 +209,27 @@ impl<C: Clock> Breaker<C> {
 
     /// Calls `listener` on every event. It runs on the thread of the call, after the change and
     /// outside any lock; if it panics the panic is counted and goes no further. Be quick.
+    ///
+    /// A listener may call the breaker, and then hears of what it does there. One that owns a clone
+    /// of the breaker keeps it alive until it is removed.
+    ///
+    /// ```
+    /// use breakerbox::{Breaker, EventKind};
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// static FAILURES: AtomicU32 = AtomicU32::new(0);
+    /// let posts = Breaker::new("posts");
+    /// let id = posts.on_event(|event| {
+    ///     if let EventKind::Failure { .. } = event.kind {
+    ///         FAILURES.fetch_add(1, Ordering::Relaxed);
+    ///     }
+    /// });
+    /// posts.permit()?.failure();
+    /// assert!(posts.remove_listener(id));
+    /// posts.permit()?.failure();
+    /// assert_eq!(FAILURES.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), breakerbox::Rejection>(())
+    /// ```
     pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> ListenerId {
         self.inner.listeners.add(Arc::new(listener))
     }
@@ -243,5 +276,5 @@ impl<C: Clock> fmt::Display for Breaker<C> {
     }
 }
 
-/// The error type of calls, for those who name it.
+/// What a call comes to, for those who name it.
 pub type CallResult<T, E> = Result<T, Error<E>>;

@@ -13,6 +13,21 @@ use std::sync::Arc;
 ///
 /// Say how the call ended. A permit that is dropped without a word counts as a call given up by its
 /// caller, or, while its thread panics, as a failure.
+///
+/// ```
+/// use breakerbox::Breaker;
+///
+/// let breaker = Breaker::new("posts");
+/// let permit = breaker.permit()?;
+/// match "7".parse::<u32>() {
+///     Ok(_) => permit.success(),
+///     Err(_) => permit.failure(),
+/// }
+/// drop(breaker.permit()?);
+/// let stats = breaker.stats();
+/// assert_eq!((stats.successes, stats.ignored, stats.cancelled), (1, 1, 1));
+/// # Ok::<(), breakerbox::Rejection>(())
+/// ```
 #[must_use = "a permit that is dropped counts as a call given up"]
 pub struct Permit<'a, C: Clock = SystemClock> {
     inner: Holder<'a, C>,
@@ -22,6 +37,16 @@ pub struct Permit<'a, C: Clock = SystemClock> {
 }
 
 /// A [`Permit`] that borrows nothing.
+///
+/// ```
+/// use breakerbox::{Breaker, OwnedPermit};
+///
+/// let breaker = Breaker::new("posts");
+/// let permit: OwnedPermit = breaker.owned_permit()?;
+/// std::thread::spawn(move || permit.success()).join().unwrap();
+/// assert_eq!(breaker.stats().successes, 1);
+/// # Ok::<(), breakerbox::Rejection>(())
+/// ```
 pub type OwnedPermit<C = SystemClock> = Permit<'static, C>;
 
 enum Holder<'a, C> {

@@ -8,12 +8,40 @@ use breakerbox_core::Outcome;
 use std::ops::Deref;
 
 /// Tells what a result counts as. Every `Fn(&Result<T, E>) -> Outcome` does.
+///
+/// ```
+/// use breakerbox::{BlockingBreaker, Classify, Outcome};
+///
+/// /// Statuses of HTTP.
+/// struct ByStatus;
+///
+/// impl<E> Classify<u16, E> for ByStatus {
+///     fn classify(&self, result: &Result<u16, E>) -> Outcome {
+///         match result {
+///             Ok(500..) | Err(_) => Outcome::Failure,
+///             Ok(429) => Outcome::Ignored,
+///             Ok(_) => Outcome::Success,
+///         }
+///     }
+/// }
+///
+/// let posts = BlockingBreaker::new("posts");
+/// assert_eq!(posts.classify(ByStatus).call(|| Ok::<_, ()>(503)), Ok(503));
+/// assert_eq!(posts.stats().failures, 1);
+/// ```
 pub trait Classify<T, E> {
     /// What the result counts as.
     fn classify(&self, result: &Result<T, E>) -> Outcome;
 }
 
-/// `Ok` is a success, `Err` a failure.
+/// `Ok` is a success, `Err` a failure. What counts where nothing else is said.
+///
+/// ```
+/// use breakerbox::{ByResult, Classify, Outcome};
+///
+/// assert_eq!(ByResult.classify(&Ok::<_, ()>(7)), Outcome::Success);
+/// assert_eq!(ByResult.classify(&Err::<(), _>(7)), Outcome::Failure);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByResult;
 
@@ -33,6 +61,17 @@ impl<T, E, F: Fn(&Result<T, E>) -> Outcome> Classify<T, E> for F {
 
 /// Makes what the caller gets. Every `FnOnce(Result<T, Error<E>>) -> T` is a fallback: it is told
 /// what the call came to, which is an error, or an `Ok` that was judged a failure.
+///
+/// ```
+/// use breakerbox::{Error, NoFallback, Recover};
+///
+/// let stale = |_: Result<&str, Error<()>>| "a stale post";
+/// let answer = stale.instead(Err(Error::Inner(()))).unwrap();
+/// assert_eq!((*answer, answer.is_fallback()), ("a stale post", true));
+///
+/// let none: Result<&str, _> = NoFallback.instead(Err(Error::Inner(())));
+/// assert_eq!(none, Err(Error::Inner(())));
+/// ```
 pub trait Recover<T, E> {
     /// What the caller gets where all went well.
     type Answer;
@@ -84,6 +123,17 @@ impl<T, E, F: FnOnce(Result<T, Error<E>>) -> T> Recover<T, E> for F {
 }
 
 /// A value, and whether it is the fallback's.
+///
+/// ```
+/// use breakerbox::BlockingBreaker;
+///
+/// let numbers = BlockingBreaker::new("numbers");
+/// let parse = |text: &str| numbers.fallback(|_| 0).call(|| text.parse::<u32>());
+///
+/// let (seven, none) = (parse("7").unwrap(), parse("x").unwrap());
+/// assert!(!seven.is_fallback() && none.is_fallback());
+/// assert_eq!((*seven, none.into_inner()), (7, 0));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer<T> {
     value: T,
@@ -114,6 +164,26 @@ impl<T> Deref for Answer<T> {
 ///
 /// A caller that drops the future of a call gives it up. That counts as ignored, unless the call had
 /// already run longer than `slow_call`: then as one slow call, not as a failure.
+///
+/// ```
+/// use breakerbox::{Breaker, Error, Outcome};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error<std::io::Error>> {
+/// # async fn fetch() -> std::io::Result<u16> { Ok(503) }
+/// let posts = Breaker::new("posts");
+/// let status = posts
+///     .protect()
+///     .classify(|result: &Result<u16, _>| match result {
+///         Ok(500..) | Err(_) => Outcome::Failure,
+///         Ok(_) => Outcome::Success,
+///     })
+///     .fallback(|result| result.unwrap_or(504))
+///     .call(fetch)
+///     .await?;
+/// // The fallback was asked, and let the judged answer pass.
+/// assert_eq!((*status, status.is_fallback()), (503, true));
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing runs until `call`"]
 pub struct Protection<'a, C: Clock = SystemClock, K = ByResult, F = NoFallback> {
@@ -134,8 +204,9 @@ impl<'a, C: Clock, K, F> Protection<'a, C, K, F> {
         Protection { inner: self.inner, classify, fallback: self.fallback }
     }
 
-    /// Answers with `fallback` where the call would fail, time out or be rejected. Neither an
-    /// ignored result nor a panic is replaced.
+    /// Answers with `fallback` where the call would fail, time out or be rejected. It is told what
+    /// the call came to: an error, or an `Ok` that was judged a failure. Neither an ignored result
+    /// nor a panic is replaced.
     pub fn fallback<T, E, G>(self, fallback: G) -> Protection<'a, C, K, G>
     where
         G: FnOnce(Result<T, Error<E>>) -> T,

@@ -10,7 +10,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Counts, rates and latencies of a breaker at one moment.
 ///
 /// What the rules count is in the [`Snapshot`] that this gives access to: `stats.failures`,
-/// `stats.window.failure_rate`.
+/// `stats.window.failure_rate`. Counts are since the breaker was made, `window` is the present one.
+///
+/// ```
+/// use breakerbox::BlockingBreaker;
+///
+/// let numbers = BlockingBreaker::new("numbers");
+/// let _ = numbers.call(|| "7".parse::<u32>());
+/// let _ = numbers.fallback(|_| 0).call(|| "x".parse::<u32>());
+///
+/// let stats = numbers.stats();
+/// assert_eq!((stats.started, stats.successes, stats.failures), (2, 1, 1));
+/// assert_eq!((stats.window.calls, stats.window.failure_rate), (2, None)); // fewer than `min_calls`
+/// assert_eq!((stats.fallbacks, stats.in_flight), (1, 0));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stats {
     snapshot: Snapshot,
@@ -26,8 +39,8 @@ pub struct Stats {
     pub fallbacks: u64,
     /// Panics of listeners.
     pub listener_panics: u64,
-    /// How long the calls took that came back, good or failed; `None` unless the builder was told
-    /// to keep latencies.
+    /// How long the calls took that came back, good or failed, not those that timed out or were
+    /// given up; `None` unless the builder was told to keep latencies.
     pub latency: Option<Durations>,
 }
 

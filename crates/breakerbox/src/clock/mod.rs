@@ -18,6 +18,16 @@ use breakerbox_core::Timestamp;
 use std::time::Duration;
 
 /// A monotonic clock, and a way to wait for it.
+///
+/// ```
+/// use breakerbox::clock::{Clock, ManualClock};
+/// use std::time::Duration;
+///
+/// let clock = ManualClock::new();
+/// let before = clock.now();
+/// clock.advance(Duration::from_secs(3));
+/// assert_eq!(clock.now().since(before), Duration::from_secs(3));
+/// ```
 pub trait Clock: Clone {
     /// What waits. It is ready once [`now`](Self::now) is at or after the time asked for.
     type Sleep: Future<Output = ()>;

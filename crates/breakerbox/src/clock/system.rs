@@ -12,6 +12,9 @@ use std::time::Duration;
 /// one to ten milliseconds; the precise one costs several times that. A builder takes the coarse one
 /// unless a setting is shorter than ten of its ticks.
 ///
+/// It waits by tokio's timer, but does not follow tokio's time where a test has paused that: there
+/// give the breaker a `TokioClock` (feature `test-util`), or its timeouts come too late.
+///
 /// ```
 /// use breakerbox::clock::{Clock, SystemClock};
 /// use std::time::Duration;

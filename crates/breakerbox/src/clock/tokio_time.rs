@@ -8,7 +8,8 @@ use tokio::time::{Instant, Sleep};
 /// Tokio's time: under `#[tokio::test(start_paused = true)]` it stands still and jumps to the next
 /// timer, and everything of a breaker with this clock follows, half-open included.
 ///
-/// It counts from the moment it was made. Needs a tokio runtime wherever it is used.
+/// It counts from the moment it was made. Needs a tokio runtime wherever it is used. Tokio's timers
+/// fire on whole milliseconds, so a timeout with a fraction of one is rounded up.
 ///
 /// ```
 /// use breakerbox::clock::{Clock, TokioClock};

@@ -1,7 +1,7 @@
 //! Calls that are given up by their callers.
 
 use crate::support::{
-    NANOSECOND, SECOND, assert_settled, fragile, now, pending, poll_once, seconds,
+    NANOSECOND, SECOND, assert_settled, fragile, now, ok_after, pending, poll_once, seconds,
 };
 use breakerbox::clock::{ManualClock, TokioClock};
 use breakerbox::{Breaker, Error, State};
@@ -120,7 +120,7 @@ fn a_slow_probe_given_up_has_failed_only_where_slow_calls_open_the_circuit() {
 async fn select_timeout_and_abort_give_a_call_up() {
     let breaker = Breaker::builder("given up").clock(TokioClock::new());
     let breaker = breaker.attempt_timeout(seconds(60)).build().unwrap();
-    let long = async || Ok::<_, ()>(sleep(seconds(10)).await);
+    let long = || ok_after(seconds(10));
     tokio::select! {
         _ = breaker.call(long) => panic!("it takes too long"),
         () = sleep(SECOND) => {}

@@ -1,9 +1,11 @@
 //! What listeners are told, in which order.
 
-use crate::support::{Log, SECOND, WatchedClock, at, fragile, now, panic_of, poll_once, seconds};
+use crate::support::{
+    Log, SECOND, WatchedClock, at, fragile, now, ok_after, panic_of, poll_once, seconds,
+};
 use breakerbox::clock::{ManualClock, TokioClock};
 use breakerbox::{Breaker, Cause, Control, EventKind, Outcome, State, TimeoutKind, Transition};
-use tokio::time::{advance, sleep};
+use tokio::time::advance;
 
 fn transition(kind: &EventKind) -> Transition {
     match kind {
@@ -17,7 +19,7 @@ async fn an_outage_is_told_in_the_order_in_which_it_happened() {
     let breaker = Breaker::builder("outage").window_calls(2).open_for(seconds(30));
     let breaker = breaker.clock(TokioClock::new()).attempt_timeout(seconds(3)).build().unwrap();
     let log = Log::of(&breaker);
-    let ok = async || Ok::<_, ()>(sleep(SECOND).await);
+    let ok = || ok_after(SECOND);
     breaker.call(ok).await.unwrap();
     let hanging = breaker.call(async || std::future::pending::<Result<(), ()>>().await).await;
     assert!(hanging.unwrap_err().is_timeout());
@@ -120,7 +122,8 @@ fn a_call_given_up_that_opens_the_circuit_is_told_before_the_change() {
 
 #[test]
 fn what_time_did_is_told_by_whatever_comes_next_and_once() {
-    let look: [(&str, fn(&Breaker<ManualClock>)); 5] = [
+    type Next = fn(&Breaker<ManualClock>);
+    let look: [(&str, Next); 5] = [
         ("state", |breaker| assert_eq!(breaker.state(), State::HalfOpen)),
         ("stats", |breaker| drop(breaker.stats())),
         ("permit", |breaker| breaker.permit().unwrap().ignore()),

@@ -1,6 +1,6 @@
 //! Counts, rates and latencies.
 
-use crate::support::{SECOND, assert_settled, fragile, now, poll_once, seconds};
+use crate::support::{SECOND, assert_settled, fragile, now, ok_after, poll_once, seconds};
 use breakerbox::clock::{ManualClock, TokioClock};
 use breakerbox::{Breaker, Control, Outcome, State};
 use std::time::Duration;
@@ -67,7 +67,7 @@ async fn latencies_are_of_the_calls_that_came_back() {
     for millis in 1..=100 {
         // The first begins at the origin of the clock.
         let wait = Duration::from_millis(millis);
-        breaker.call(async || Ok::<_, ()>(sleep(wait).await)).await.unwrap();
+        breaker.call(|| ok_after(wait)).await.unwrap();
     }
     let fails = async || {
         sleep(seconds(2)).await;

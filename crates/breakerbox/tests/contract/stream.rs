@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 fn breaker(name: &str) -> Breaker<ManualClock> {
-    Breaker::builder(name).clock(ManualClock::new()).build().unwrap()
+    let breaker = Breaker::builder(name).clock(ManualClock::new()).build();
+    breaker.expect("the default settings are valid")
 }
 
 fn poll_next(events: &mut Events, waker: &Waker) -> Poll<Option<Event>> {

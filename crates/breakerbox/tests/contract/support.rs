@@ -59,6 +59,12 @@ pub(crate) async fn pending(times: u32) {
     .await;
 }
 
+/// Succeeds after so long, by tokio's time.
+pub(crate) async fn ok_after(duration: Duration) -> Result<(), ()> {
+    tokio::time::sleep(duration).await;
+    Ok(())
+}
+
 /// Everything that has begun has ended, and was counted once.
 #[track_caller]
 pub(crate) fn assert_settled(stats: &Stats) {

@@ -1,7 +1,8 @@
 //! Attempt timeout, deadline and half-open, on paused and on manual time.
 
 use crate::support::{
-    Log, NANOSECOND, SECOND, WatchedClock, assert_settled, at, fragile, now, poll_once, seconds,
+    Log, NANOSECOND, SECOND, WatchedClock, assert_settled, at, fragile, now, ok_after, poll_once,
+    seconds,
 };
 use breakerbox::clock::{Clock, ManualClock, TokioClock};
 use breakerbox::{Breaker, Cause, Error, EventKind, State, TimeoutKind};
@@ -65,10 +66,10 @@ fn the_boundary_of_the_attempt_timeout_is_exact_to_the_nanosecond() {
 async fn the_deadline_stops_a_call_and_that_is_a_failure() {
     let breaker = fragile("deadline").clock(TokioClock::new());
     let breaker = breaker.deadline(seconds(5)).build().unwrap();
-    let exactly = breaker.call(async || Ok::<_, ()>(sleep(seconds(5)).await)).await;
+    let exactly = breaker.call(|| ok_after(seconds(5))).await;
     assert_eq!(exactly, Ok(()));
     let start = Instant::now();
-    let result = breaker.call(async || Ok::<_, ()>(sleep(seconds(6)).await)).await;
+    let result = breaker.call(|| ok_after(seconds(6))).await;
     let Err(Error::Timeout(timeout)) = result else { panic!("{result:?}") };
     assert_eq!((timeout.kind(), timeout.after()), (TimeoutKind::Deadline, seconds(5)));
     assert_eq!(start.elapsed(), seconds(5));
@@ -153,7 +154,7 @@ async fn a_probe_that_hangs_is_a_failed_probe_when_its_lease_runs_out() {
     let breaker = fragile("hangs").clock(TokioClock::new()).build().unwrap();
     assert!(breaker.call(async || Err::<(), _>(())).await.is_err());
     advance(seconds(30)).await;
-    let mut probe = pin!(breaker.call(async || Ok::<_, ()>(sleep(seconds(45)).await)));
+    let mut probe = pin!(breaker.call(|| ok_after(seconds(45))));
     assert!(poll_once(probe.as_mut()).is_pending());
 
     advance(seconds(10)).await;
@@ -175,7 +176,7 @@ async fn an_attempt_timeout_longer_than_the_open_duration_is_the_lease_of_a_prob
     let breaker = breaker.attempt_timeout(seconds(40)).build().unwrap();
     assert!(breaker.call(async || Err::<(), _>(())).await.is_err());
     advance(seconds(30)).await;
-    assert_eq!(breaker.call(async || Ok::<_, ()>(sleep(seconds(40)).await)).await, Ok(()));
+    assert_eq!(breaker.call(|| ok_after(seconds(40))).await, Ok(()));
     assert_eq!(breaker.state(), State::Closed);
 }
 

@@ -78,9 +78,10 @@ impl Followed {
     fn follow(&mut self, count: impl Fn(State, State) -> u64) -> Vec<Change> {
         let mut changes = Vec::new();
         let from = |followed: &Self| followed.state;
-        while let Some(to) = State::ALL.into_iter().find(|to| {
-            count(from(self), *to) > self.seen[from(self) as usize][*to as usize]
-        }) {
+        while let Some(to) = State::ALL
+            .into_iter()
+            .find(|to| count(from(self), *to) > self.seen[from(self) as usize][*to as usize])
+        {
             self.seen[self.state as usize][to as usize] += 1;
             changes.push(Change { from: self.state, to });
             self.state = to;
@@ -99,12 +100,16 @@ mod tests {
         let mut followed = Followed::default();
         let mut follow = |counts: &[(State, State, u64)]| -> Vec<State> {
             let count = |from, to| {
-                counts.iter().find(|it| (it.0, it.1) == (from, to)).map_or(0, |(_, _, count)| *count)
+                counts
+                    .iter()
+                    .find(|it| (it.0, it.1) == (from, to))
+                    .map_or(0, |(_, _, count)| *count)
             };
             followed.follow(count).into_iter().map(|change| change.to).collect()
         };
         assert_eq!(follow(&[]), []);
-        let mut counts = [(Closed, Open, 1), (Open, HalfOpen, 0), (HalfOpen, Open, 0), (HalfOpen, Closed, 0)];
+        let mut counts =
+            [(Closed, Open, 1), (Open, HalfOpen, 0), (HalfOpen, Open, 0), (HalfOpen, Closed, 0)];
         assert_eq!(follow(&counts), [Open]);
         assert_eq!(follow(&counts), []);
         (counts[1].2, counts[2].2) = (1, 1);

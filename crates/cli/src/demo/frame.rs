@@ -13,17 +13,17 @@ use super::words::{clock, span_or_dash};
 use breakerbox::State;
 use std::time::Duration;
 
-/// Columns of a usual terminal.
-const WIDTH: usize = 80;
+/// Columns of a usual terminal, but for the last one: what stands there is easily lost.
+const WIDTH: usize = 79;
 /// Names of rows have so many columns.
 const NAMES: usize = 17;
 /// So many events fit below the rest.
-const EVENTS: usize = 6;
+const EVENTS: usize = 7;
 
 /// All lines of a moment.
 pub(super) fn frame(moment: &Moment, story: &Story, paint: Paint) -> Vec<String> {
-    let mut lines = vec![heading(moment, paint), String::new()];
-    lines.push(paint.paint(Colour::Bold, moment.scene.title));
+    let mut lines = vec![heading(moment, paint)];
+    lines.push(paint.paint(Colour::Dim, moment.scene.meaning));
     lines.push(String::new());
     lines.push(service(moment, paint));
     lines.push(circuit(moment, paint));
@@ -42,17 +42,17 @@ pub(super) fn frame(moment: &Moment, story: &Story, paint: Paint) -> Vec<String>
 }
 
 fn heading(moment: &Moment, paint: Paint) -> String {
-    let name = "breakerbox demo";
-    let time = format!("{} of {}", clock(moment.at.min(LENGTH)), clock(LENGTH));
-    let gap = WIDTH.saturating_sub(name.len() + time.len());
-    format!("{}{:gap$}{time}", paint.paint(Colour::Bold, name), "")
+    let title = moment.scene.title;
+    let time = clock(moment.at.min(LENGTH));
+    let gap = WIDTH.saturating_sub(title.len() + time.len());
+    format!("{}{:gap$}{time}", paint.paint(Colour::Bold, title), "")
 }
 
 fn service(moment: &Moment, paint: Paint) -> String {
     let (state, colour, meaning) = match moment.scene.service {
         Health::Healthy => ("up", Colour::Green, "it answers in a few milliseconds"),
         Health::Failing | Health::Hanging => {
-            ("DOWN", Colour::Red, "it takes 500 ms to answer, and the answer is a 503")
+            ("DOWN", Colour::Red, "every answer takes 500 ms and is a 503")
         }
     };
     state_line("service", state, colour, meaning, paint)
@@ -64,12 +64,12 @@ fn circuit(moment: &Moment, paint: Paint) -> String {
         State::Closed if moment.scene.service == Health::Healthy => {
             "every call goes to the service".to_owned()
         }
-        State::Closed => "every call still goes to the service; failures are counted".to_owned(),
+        State::Closed => "calls still go to the service; failures count".to_owned(),
         State::Open => {
             let left = next_probe.unwrap_or(Duration::ZERO).as_secs_f64();
-            format!("no call goes to the service; a probe tests it in {left:.1} s")
+            format!("callers get the fallback at once; probe in {left:.1} s")
         }
-        _ => "one call, the probe, tests the service; all others are rejected".to_owned(),
+        _ => "one call, the probe, tests the service".to_owned(),
     };
     let (name, colour) = circuit_state(state);
     state_line("circuit", name, colour, &meaning, paint)
@@ -118,7 +118,11 @@ fn row(caller: Caller, so_far: &Reading, lately: &Reading, paint: Paint) -> Stri
         coloured(Colour::Green, so_far.good, 7),
         coloured(Colour::Yellow, so_far.fallbacks, 10),
         coloured(Colour::Red, so_far.failed, 8),
-        coloured(if so_far.waiting() > 2 { Colour::Red } else { Colour::Dim }, so_far.waiting(), 13),
+        coloured(
+            if so_far.waiting() > 2 { Colour::Red } else { Colour::Dim },
+            so_far.waiting(),
+            13
+        ),
         if slow { paint.paint(Colour::Red, &median) } else { median },
     )
 }
@@ -148,14 +152,14 @@ pub(super) fn timeline(story: &Story, paint: Paint) -> Vec<String> {
     for caller in Caller::ALL {
         lines.push(row(caller.name(), &|column| match column.result(caller) {
             Result::Good => ("·", Colour::Green),
-            Result::Fallback => ("f", Colour::Yellow),
+            Result::FallbackAtOnce => ("f", Colour::Yellow),
+            Result::FallbackAfterFailure => ("F", Colour::Red),
             Result::Failed => ("x", Colour::Red),
             Result::None => (" ", Colour::Dim),
         }));
     }
-    lines.push(paint.paint(Colour::Dim, &format!(
-        "{:NAMES$}█ open  ? half-open   · good  f fallback  x failed", ""
-    )));
+    let legend = "█ open  ? half-open  · good  f fallback  F the same late  x failed";
+    lines.push(paint.paint(Colour::Dim, &format!("{:>WIDTH$}", legend)));
     lines
 }
 

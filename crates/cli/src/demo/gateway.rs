@@ -1,7 +1,7 @@
 //! The real gateway, from a real file that is only not on disk.
 
-use breakerbox_proxy::server::{Options, Running, Server};
 use breakerbox_proxy::Config;
+use breakerbox_proxy::server::{Options, Running, Server};
 use std::error::Error;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

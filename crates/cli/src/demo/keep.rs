@@ -36,7 +36,7 @@ break the service (fail: slow 503s; hang: no answers), and let it recover
   curl -X POST http://{service}/demo/hang
   curl -X POST http://{service}/demo/recover
 
-open the circuit: break the service, then call until half of the last 20 calls failed
+open the circuit: break the service, then let half of the last 20 calls fail
   for i in $(seq 12); do curl http://{gateway}/posts/1; echo; done
 
 open and close the circuit by hand

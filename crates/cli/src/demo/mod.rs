@@ -78,7 +78,8 @@ fn perform(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut out = io::stdout();
     writeln!(out, "{summary}")?;
     if arguments.keep {
-        writeln!(out, "{}", stage.addresses()?)?;
+        write!(out, "{}", stage.addresses()?)?;
+        out.flush()?;
         runtime.block_on(signals.next());
     }
     Ok(())
@@ -95,7 +96,8 @@ struct Stage {
 impl Stage {
     fn set() -> Result<Self, Box<dyn Error>> {
         let service = Upstream::start();
-        let service = service.map_err(|error| format!("cannot start the demo's service: {error}"))?;
+        let service =
+            service.map_err(|error| format!("cannot start the demo's service: {error}"))?;
         let file = gateway::file(service.address());
         let (running, gateway) = gateway::start(&file)
             .map_err(|error| format!("cannot start the demo's gateway: {error}"))?;
@@ -118,11 +120,8 @@ impl Stage {
             .map_err(|error| format!("cannot start the demo's clients: {error}"))?;
         let policies = self.running.policies().find(gateway::UPSTREAM);
         let policies = Arc::clone(policies.ok_or("the gateway does not know the service")?);
-        let setting = Setting {
-            service: self.service.address(),
-            gateway: self.gateway,
-            file: &self.file,
-        };
+        let setting =
+            Setting { service: self.service.address(), gateway: self.gateway, file: &self.file };
         view.begin(&setting)?;
         let mut watch = Watch::new(policies, &clients);
         if !runtime.block_on(self.play_on(&mut watch, view, signals))? {

@@ -8,6 +8,8 @@ use std::time::Duration;
 pub(super) struct Scene {
     /// What is going to be seen.
     pub(super) title: &'static str,
+    /// What there is to be learned from it.
+    pub(super) meaning: &'static str,
     /// What happens to the service at its beginning.
     pub(super) event: &'static str,
     /// When it begins.
@@ -20,18 +22,21 @@ pub(super) struct Scene {
 pub(super) const SCENES: [Scene; 3] = [
     Scene {
         title: "Before: normal operation",
+        meaning: "Two equal clients call one service, one through a circuit breaker.",
         event: "both clients begin, with 20 calls a second each",
         begins: Duration::ZERO,
         service: Health::Healthy,
     },
     Scene {
         title: "Scene 1, service down: the circuit opens, rejects, tests, stays open",
+        meaning: "With the breaker, callers stop waiting and the service is left in peace.",
         event: "the service goes down: every answer takes 500 ms and is a 503",
         begins: Duration::from_secs(4),
         service: Health::Failing,
     },
     Scene {
         title: "Scene 2, service recovers: half-open, closes, normal operation",
+        meaning: "The next probe finds out that the service is back, and calls pass again.",
         event: "the service recovers, but the circuit does not know yet",
         begins: Duration::from_secs(16),
         service: Health::Healthy,

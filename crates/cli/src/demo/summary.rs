@@ -30,7 +30,7 @@ impl fmt::Display for Summary {
         row("fallback answers", &|client| client.fallbacks.to_string())?;
         row("failed", &|client| client.failed.to_string())?;
         row("time callers spent waiting, in total", &|client| span(client.waits.sum()))?;
-        for (name, fraction) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
+        for (name, fraction) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)] {
             let name = format!("{name} of the time until the answer");
             row(&name, &|client| span_or_dash(client.waits.quantile(fraction)))?;
         }
@@ -62,7 +62,7 @@ impl Summary {
         if let Some(after) = self.recovery_noticed_after {
             writeln!(
                 f,
-                "The price: that the service is back was known only at the next probe, {} later.",
+                "The price: the recovery was noticed only by the next probe, {} later.",
                 span(after)
             )?;
         }

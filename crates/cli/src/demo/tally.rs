@@ -122,9 +122,9 @@ mod tests {
     #[test]
     fn an_answer_is_known_by_its_headers() {
         let response = |status: u16, headers: &[(&str, &str)]| {
-            let builder = headers.iter().fold(Response::builder(), |it, (name, value)| {
-                it.header(*name, *value)
-            });
+            let builder = headers
+                .iter()
+                .fold(Response::builder(), |it, (name, value)| it.header(*name, *value));
             Answer::of(&builder.status(status).body(()).unwrap())
         };
         let fallback = ("breakerbox-fallback", "static");

@@ -31,7 +31,8 @@ pub(super) struct Column {
 #[derive(Clone, Copy, Debug, Default)]
 struct Answers {
     good: u64,
-    fallbacks: u64,
+    at_once: u64,
+    after_failure: u64,
     failed: u64,
 }
 
@@ -39,7 +40,8 @@ struct Answers {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Result {
     Good,
-    Fallback,
+    FallbackAtOnce,
+    FallbackAfterFailure,
     Failed,
     /// None has ended.
     None,
@@ -73,7 +75,9 @@ impl Timeline {
         column.circuit = states.fold(column.circuit, more_telling);
         let before = self.before.replace(so_far.clone());
         for (caller, reading) in so_far.iter().enumerate() {
-            let new = before.as_ref().map_or_else(|| reading.clone(), |before| reading.since(&before[caller]));
+            let new = before
+                .as_ref()
+                .map_or_else(|| reading.clone(), |before| reading.since(&before[caller]));
             column.answers[caller].add(&new);
         }
     }
@@ -95,7 +99,8 @@ fn more_telling(one: State, other: State) -> State {
 impl Answers {
     fn add(&mut self, new: &Reading) {
         self.good += new.good;
-        self.fallbacks += new.fallbacks;
+        self.at_once += new.rejections.count();
+        self.after_failure += new.fallbacks.saturating_sub(new.rejections.count());
         self.failed += new.failed;
     }
 }
@@ -103,13 +108,14 @@ impl Answers {
 impl Column {
     /// What most calls came to; where it is even, the worse.
     pub(super) fn result(&self, caller: Caller) -> Result {
-        let Answers { good, fallbacks, failed } = self.answers[caller as usize];
-        let most = good.max(fallbacks).max(failed);
-        match most {
-            0 => Result::None,
-            _ if most == failed => Result::Failed,
-            _ if most == fallbacks => Result::Fallback,
-            _ => Result::Good,
-        }
+        let Answers { good, at_once, after_failure, failed } = self.answers[caller as usize];
+        let counts = [
+            (failed, Result::Failed),
+            (after_failure, Result::FallbackAfterFailure),
+            (at_once, Result::FallbackAtOnce),
+            (good, Result::Good),
+        ];
+        let worse_if_even = |one: (u64, _), two: (u64, _)| if two.0 > one.0 { two } else { one };
+        counts.into_iter().fold((0, Result::None), worse_if_even).1
     }
 }

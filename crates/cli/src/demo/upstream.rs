@@ -186,7 +186,8 @@ fn document(path: &str) -> Option<Value> {
         ["", "posts", id] => (posts, id),
         _ => return None,
     };
-    documents.into_iter().find(|document| document["id"].to_string() == id)
+    let id: u64 = id.parse().ok()?;
+    documents.into_iter().find(|document| document["id"] == id)
 }
 
 fn json(status: StatusCode, document: &Value) -> Response<Full<Bytes>> {

@@ -4,9 +4,10 @@ use super::cell::Cell;
 use crate::slot;
 use crate::sync::{AtomicU32, Mutex, OnceLock, Ordering, lock};
 
-/// Chunk `k` holds the cells of 8 x 2^k slots; seven of them are enough for [`slot::LIMIT`].
-const CHUNKS: usize = 7;
-const FIRST_CHUNK: u32 = 8;
+/// Chunk `k` holds the cells of 8 x 2^k slots; seven of them are enough for [`slot::LIMIT`]. A model
+/// has six slots.
+const CHUNKS: usize = if cfg!(loom) { 2 } else { 7 };
+const FIRST_CHUNK: u32 = if cfg!(loom) { 2 } else { 8 };
 
 type Chunk = Box<[OnceLock<Box<Cell>>]>;
 

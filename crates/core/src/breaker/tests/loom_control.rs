@@ -9,11 +9,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Runs a model to its end and says how many interleavings there were.
+/// Runs a model to its end, with two preemptions where nobody says how many, and says how many
+/// interleavings there were.
 pub(super) fn model(name: &str, run: impl Fn() + Send + Sync + 'static) {
+    model_within(2, name, run);
+}
+
+pub(super) fn model_within(
+    preemptions: usize,
+    name: &str,
+    run: impl Fn() + Send + Sync + 'static,
+) {
     let count = Arc::new(AtomicU64::new(0));
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound.get_or_insert(2);
+    builder.preemption_bound.get_or_insert(preemptions);
     builder.max_branches = 100_000;
     let counting = count.clone();
     builder.check(move || {
@@ -70,6 +79,7 @@ fn rejected(state: State, retry_after: Option<u64>) -> Rejected {
 
 /// Every change was reported once, and each leads from where the one before led.
 fn check_changes(breaker: &Breaker, mut log: Vec<Transition>, from: State, now: Timestamp) {
+    breaker.settle(now, &mut |change| log.push(change));
     log.sort_by_key(|change| change.generation);
     let mut state = from;
     let first = log.first().map_or(0, |change| change.generation);
@@ -268,27 +278,35 @@ fn failures_in_a_row_are_counted_together_by_two_threads() {
         assert_eq!(breaker.state(at(0)), State::Open);
         assert_eq!(breaker.snapshot(at(0)).opened, 1);
     });
-    // A run is ended by a success in whatever order they come, and belongs to one window.
-    model("a failure, a success, a reset", move || {
+    model("a failure of the old window, a reset, a failure of the new", move || {
+        let breaker = two_in_row();
+        let old = admit(&breaker, 0, &mut Vec::new()).unwrap();
+        let other = breaker.clone();
+        let late = spawn(2, move || other.finish(old, at(0), Outcome::Failure, &mut |_| {}));
+        breaker.control(Control::Reset, at(0), &mut |_| {});
+        let new = admit(&breaker, 0, &mut Vec::new()).unwrap();
+        breaker.finish(new, at(0), Outcome::Failure, &mut |_| {});
+        late.join().unwrap();
+        assert_eq!(breaker.state(at(0)), State::Closed, "one in a row");
+    });
+    model("a failure, a success", move || {
         let breaker = two_in_row();
         let (mine, theirs) = two_permits(&breaker);
         let other = breaker.clone();
         let second = spawn(2, move || {
             other.finish(theirs, at(0), Outcome::Success, &mut |_| {});
         });
-        let other = breaker.clone();
-        let third = spawn(3, move || other.control(Control::Reset, at(0), &mut |_| {}));
         breaker.finish(mine, at(0), Outcome::Failure, &mut |_| {});
         second.join().unwrap();
-        third.join().unwrap();
-        // The reset was there too: one failure more is the first in a row.
-        let permit = admit(&breaker, 0, &mut Vec::new()).unwrap();
-        breaker.finish(permit, at(0), Outcome::Failure, &mut |_| {});
-        assert_eq!(breaker.state(at(0)), State::Closed);
+        let (one, two) = two_permits(&breaker);
+        // Whichever came last: the run is none or one long, so two more make two or three.
+        breaker.finish(one, at(0), Outcome::Failure, &mut |_| {});
+        breaker.finish(two, at(0), Outcome::Failure, &mut |_| {});
+        assert_eq!(breaker.state(at(0)), State::Open);
     });
 }
 
 fn two_permits(breaker: &Breaker) -> (Permit, Permit) {
-    let mut admit = || admit(breaker, 0, &mut Vec::new()).unwrap();
+    let admit = || admit(breaker, 0, &mut Vec::new()).unwrap();
     (admit(), admit())
 }

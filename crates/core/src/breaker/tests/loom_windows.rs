@@ -1,10 +1,10 @@
 //! Models of the windows and of the cells: what readers may see while others record.
 
-use super::loom_control::{at, breaker, model, spawn, touchy};
+use super::loom_control::{at, breaker, model, model_within, spawn, touchy};
 use crate::breaker::calls::CallWindow;
 use crate::breaker::cell::{Cell, Counts};
 use crate::breaker::cells::Cells;
-use crate::breaker::{Breaker, Control, Permit, Settings, State, Window};
+use crate::breaker::{Breaker, Control, Settings, State, Window};
 use crate::{Outcome, slot};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,52 +16,38 @@ fn counts(calls: u64, failures: u64, slow: u64) -> Counts {
 /// Planted: `turn_on` without its sequence. Found: 18,446,744,073,709,551,615 calls.
 #[test]
 fn a_reader_of_a_window_by_time_sees_no_half_turned_bucket() {
-    model("turn, reader", || {
-        let cell = Arc::new(Cell::new());
-        // Buckets of 10: two failures in bucket 0.
-        for _ in 0..2 {
-            cell.turn(0, 0, 10);
+    // Buckets of 10, two of them in a model: what came in bucket 9 leaves when bucket 11 begins.
+    // The reader's clock is behind, or not; or the owner begins the window of another state.
+    for (name, bucket, state, turns_to) in [
+        ("turn, reader behind", 9, 0, 110),
+        ("turn, reader", 11, 0, 110),
+        ("small turn, reader", 10, 0, 100),
+        ("new state, reader", 9, 3, 90),
+    ] {
+        model(name, move || {
+            let cell = Arc::new(Cell::new());
+            cell.turn(0, 90, 10);
+            cell.bad(true, true);
             cell.bad(true, false);
-        }
-        let owner = cell.clone();
-        let recorder = spawn(2, move || {
-            // Bucket 9: the last in which the two are in the window; then bucket 10.
-            owner.turn(0, 90, 10);
-            owner.bad(true, true);
-            owner.turn(0, 100, 10);
-            owner.success();
-        });
-        // In bucket 9, then in bucket 10: what was there after each step of the recorder, but for a
-        // call whose slowness is not yet there.
-        for (bucket, possible) in [
-            (
-                9,
-                [
-                    counts(2, 2, 0),
-                    counts(3, 3, 0),
-                    counts(3, 3, 1),
-                    counts(1, 1, 1),
-                    counts(2, 1, 1),
-                ],
-            ),
-            (
-                10,
-                [
-                    counts(0, 0, 0),
-                    counts(1, 1, 0),
-                    counts(1, 1, 1),
-                    counts(2, 1, 1),
-                    counts(2, 1, 0),
-                ],
-            ),
-        ] {
+            let owner = cell.clone();
+            let recorder = spawn(2, move || {
+                owner.turn(state, turns_to, 10);
+                owner.success();
+            });
+            let old = counts(2, 2, 1);
+            let possible = match (bucket, turns_to) {
+                (10, _) => [old, counts(3, 2, 1), old],
+                (11, _) => [counts(0, 0, 0), counts(1, 0, 0), counts(0, 0, 0)],
+                _ => [old, counts(0, 0, 0), counts(1, 0, 0)],
+            };
             if let Some(seen) = cell.counts(0, bucket, 10) {
-                assert!(possible.contains(&seen), "bucket {bucket}: {seen:?}");
+                assert!(possible.contains(&seen), "{seen:?}");
             }
-        }
-        recorder.join().unwrap();
-        assert_eq!(cell.counts(0, 10, 10), Some(counts(2, 1, 1)));
-    });
+            recorder.join().unwrap();
+            let after = cell.counts(state, turns_to / 10, 10).unwrap();
+            assert_eq!(after.calls, if turns_to == 100 { 3 } else { 1 });
+        });
+    }
 }
 
 /// Planted: `bad` counted the slowness before the call. Found: one slow call of none.
@@ -98,32 +84,38 @@ fn a_probe_is_in_no_window_at_any_moment() {
     });
 }
 
-/// Two recorders in cells of their own, and a reader of the whole.
+/// Planted: `rewrite` ended its sequence without ordering what came before it. Found: three calls
+/// of two.
 #[test]
 fn a_window_by_time_is_the_sum_of_what_its_threads_recorded() {
-    model("two recorders, reader", || {
-        let settings = Settings {
-            window: Some(Window::Time(Duration::from_millis(10))),
-            consecutive_failures: Some(10),
-            ..touchy()
+    model_within(1, "two recorders, reader", || {
+        let cells = [Arc::new(Cell::new()), Arc::new(Cell::new())];
+        cells[1].turn(0, 0, 10);
+        cells[1].bad(true, false);
+        let (one, two) = (cells[0].clone(), cells[1].clone());
+        // One fails in bucket 1; the failure of the other leaves with the turn to bucket 2.
+        let threads = [
+            spawn(2, move || {
+                one.turn(0, 10, 10);
+                one.bad(true, false);
+            }),
+            spawn(3, move || {
+                two.turn(0, 20, 10);
+                two.success();
+            }),
+        ];
+        let in_bucket = |bucket| {
+            let parts = cells.iter().map(|cell| cell.counts(0, bucket, 10));
+            parts.reduce(|sum, part| Some(sum? + part?)).flatten()
         };
-        let breaker = breaker(settings);
-        let record = |slot, outcome| {
-            let breaker = breaker.clone();
-            spawn(slot, move || {
-                let permit = breaker.admit_closed(at(0)).unwrap();
-                breaker.finish(permit, at(0), outcome, &mut |_| {});
-            })
-        };
-        let threads = [record(2, Outcome::Failure), record(3, Outcome::Success)];
-        let window = breaker.snapshot(at(0)).window;
-        assert!(window.failures <= 1 && window.failures <= window.calls && window.calls <= 2);
+        if let Some(seen) = in_bucket(2) {
+            assert!(seen.failures <= 1 && seen.calls <= 2 && seen.failures <= seen.calls, "{seen:?}");
+        }
         for thread in threads {
             thread.join().unwrap();
         }
-        let seen = breaker.snapshot(at(0));
-        assert_eq!((seen.window.calls, seen.window.failures), (2, 1));
-        assert_eq!((seen.started, seen.successes, seen.failures), (2, 1, 1));
+        assert_eq!(in_bucket(2), Some(counts(2, 1, 0)));
+        assert_eq!(in_bucket(3), Some(counts(1, 0, 0)));
     });
 }
 
@@ -220,43 +212,43 @@ fn a_new_window_takes_nothing_from_a_recorder_of_the_old_one() {
     });
 }
 
-/// Two calls, by two threads at once; then one more, of which none alone would open the circuit.
-fn after_one_more(settings: Settings, outcomes: [Outcome; 2], one_more: Outcome) -> Arc<Breaker> {
+/// A failure and a success, by two threads at once, which together open the circuit; then a success.
+/// `before`: how many successes each thread has recorded already.
+fn opens_in_time(window: Window, before: u32) {
+    let settings = Settings {
+        failure_rate: Some(1.0 / f64::from(3 + 2 * before)),
+        min_calls: Some(2 + 2 * before),
+        consecutive_failures: None,
+        window: Some(window),
+        ..touchy()
+    };
     let breaker = breaker(settings);
-    let permits: Vec<Permit> = (0..3).map(|_| breaker.admit_closed(at(0)).unwrap()).collect();
-    let mut permits = permits.into_iter();
-    let (mine, theirs, last) =
-        (permits.next().unwrap(), permits.next().unwrap(), permits.next().unwrap());
+    let admit = || breaker.admit_closed(at(0)).unwrap();
+    let finish = |breaker: &Breaker, permit, outcome| {
+        breaker.finish(permit, at(0), outcome, &mut |_| {});
+    };
+    for slot in [2, 1] {
+        slot::assume(slot);
+        (0..before).for_each(|_| finish(&breaker, admit(), Outcome::Success));
+    }
+    let (mine, theirs, one_more) = (admit(), admit(), admit());
     let other = breaker.clone();
-    let second = spawn(2, move || other.finish(theirs, at(0), outcomes[1], &mut |_| {}));
-    breaker.finish(mine, at(0), outcomes[0], &mut |_| {});
+    let second = spawn(2, move || finish(&other, theirs, Outcome::Success));
+    finish(&breaker, mine, Outcome::Failure);
     second.join().unwrap();
-    let window = breaker.snapshot(at(0)).window;
-    let open = breaker.state(at(0)) == State::Open;
-    assert!(open || (window.calls, window.failures) == (2, 1), "{window:?}");
-    breaker.finish(last, at(0), one_more, &mut |_| {});
-    breaker
+    finish(&breaker, one_more, Outcome::Success);
+    assert_eq!(breaker.state(at(0)), State::Open);
 }
 
 /// Planted: `judge` stored its verdict instead of exchanging it. Found: closed after three calls of
 /// which one failed.
 #[test]
 fn a_trip_comes_at_most_one_recorded_outcome_late() {
-    // A third failed opens, from two calls on: one failure and one success are enough.
-    let third = |window| Settings {
-        failure_rate: Some(1.0 / 3.0),
-        min_calls: Some(2),
-        consecutive_failures: None,
-        window: Some(window),
-        ..touchy()
-    };
-    for window in [Window::Calls(3), Window::Time(Duration::from_secs(10))] {
-        model("a failure, a success, one more", move || {
-            let outcomes = [Outcome::Failure, Outcome::Success];
-            let breaker = after_one_more(third(window), outcomes, Outcome::Success);
-            assert_eq!(breaker.state(at(0)), State::Open);
-        });
-    }
+    let by_time = Window::Time(Duration::from_secs(10));
+    model("trip by calls", || opens_in_time(Window::Calls(3), 0));
+    model("trip by calls, warm", || opens_in_time(Window::Calls(5), 1));
+    model("trip by time, warm", move || opens_in_time(by_time, 1));
+    model_within(1, "trip by time", move || opens_in_time(by_time, 0));
 }
 
 /// Planted: `write_rarely` took the first cell with a load and a store. Found: two owners, a lost
@@ -273,7 +265,7 @@ fn cells_grow_with_the_threads_that_come() {
                 }
             })
         };
-        let threads = [count(2, 2), count(9, 2)];
+        let threads = [count(2, 2), count(3, 2)];
         let total = || {
             let others: u64 = shared.0.others().map(|cell| cell.started.read()).sum();
             shared.1.started.read() + others
@@ -345,7 +337,7 @@ fn a_window_by_time_begins_empty_though_an_old_recorder_is_under_way() {
         let other = breaker.clone();
         let old = spawn(2, move || other.finish(permit, at(0), Outcome::Failure, &mut |_| {}));
         breaker.control(Control::Reset, at(0), &mut |_| {});
-        assert_eq!(breaker.snapshot(at(0)).window.calls, 0);
+        assert_eq!(breaker.window_snapshot(1, at(0)).calls, 0);
         old.join().unwrap();
         let seen = breaker.snapshot(at(0));
         assert_eq!((seen.window.calls, seen.late + seen.failures), (0, 1));

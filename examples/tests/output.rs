@@ -1,0 +1,96 @@
+//! The examples run to their end and print what they say.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// What an example prints. Cargo builds the examples before it runs tests, beside them.
+#[track_caller]
+fn output(example: &str) -> String {
+    let test = std::env::current_exe().expect("a running program has a path");
+    let folder = test.parent().and_then(|deps| deps.parent()).map(|it| it.join("examples"));
+    let program: PathBuf = folder.expect("tests are in target/PROFILE/deps").join(example);
+    let program = program.with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(program.exists(), "{} is missing: run `cargo build --examples`", program.display());
+    let mut program = Command::new(&program);
+    let program = program.env("NO_PROXY", "*");
+    let output = program.output().expect("a program that is there can be run");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{example}: {}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "");
+    text(&output.stdout)
+}
+
+#[test]
+fn a_call_is_protected_in_ten_lines() {
+    assert_eq!(output("protect_a_call"), "post 7\n");
+}
+
+#[test]
+fn a_blocking_call_is_rejected_once_its_other_side_is_gone() {
+    assert_eq!(
+        output("blocking_call"),
+        "there it is\n\
+         tried and failed: NotFound\n\
+         tried and failed: NotFound\n\
+         tried and failed: NotFound\n\
+         not even tried: breaker_open\n\
+         not even tried: breaker_open\n\
+         the circuit is open\n"
+    );
+}
+
+#[test]
+fn opossums_defaults_open_half_open_and_close() {
+    let (real, fallback) = (r#"{"posts":["first","second"]}"#, r#"{"posts":[],"stale":true}"#);
+    assert_eq!(
+        output("opossum_defaults"),
+        format!("{real}\nopen\n{fallback}\n{fallback}\nhalfOpen\nclose\n{real}\n")
+    );
+}
+
+#[test]
+fn a_reqwest_client_leaves_a_failing_server_alone_until_it_works() {
+    assert_eq!(
+        output("protect_reqwest"),
+        "500 Internal Server Error: oops\n\
+         500 Internal Server Error: oops\n\
+         500 Internal Server Error: oops\n\
+         circuit breaker `posts` is open; it may admit a call in 30.0s\n\
+         200 OK: a post\n\
+         200 OK: a post\n\
+         the circuit is closed\n"
+    );
+}
+
+#[test]
+fn an_axum_route_answers_with_a_message_while_its_upstream_is_down() {
+    let down = r#"503 {"message":"Service temporarily unavailable. Please try again later."}"#;
+    assert_eq!(
+        output("axum_server"),
+        format!(
+            "200 a post\n200 a post\n{down}\n{down}\n{down}\n{down}\n\
+             circuit open, upstream asked 4 times\n"
+        )
+    );
+}
+
+#[test]
+fn statistics_and_events_tell_one_story() {
+    assert_eq!(
+        output("statistics_and_events"),
+        "10 started, 2 rejected\n\
+         8 good, 2 failed\n\
+         failure rate Some(0.2)\n\
+         median Some(5.119ms), all 55ms\n\
+         failed after 5ms\n\
+         failed after 10ms\n\
+         closed -> open: failure rate\n\
+         rejected: breaker_open\n\
+         rejected: breaker_open\n"
+    );
+}
+
+#[test]
+fn a_test_on_paused_time_takes_no_time() {
+    assert_eq!(output("test_with_paused_time"), "37 s have passed, and no time at all\n");
+}
