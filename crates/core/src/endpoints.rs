@@ -18,17 +18,21 @@ pub struct Endpoints {
     next: AtomicUsize,
 }
 
-/// The endpoints that a call has tried, of the first 64.
+/// The endpoints that a call has tried: the last one, and which of the first 64.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tried(u64);
+pub(crate) struct Tried {
+    last: Option<u32>,
+    all: u64,
+}
 
 impl Tried {
     pub(crate) fn add(&mut self, endpoint: u32) {
-        self.0 |= 1_u64.checked_shl(endpoint).unwrap_or(0);
+        self.last = Some(endpoint);
+        self.all |= 1_u64.checked_shl(endpoint).unwrap_or(0);
     }
 
     fn has(self, endpoint: usize) -> bool {
-        endpoint < 64 && self.0 & (1 << endpoint) != 0
+        endpoint < 64 && self.all & (1 << endpoint) != 0
     }
 }
 
@@ -100,7 +104,9 @@ impl Endpoints {
         tried: Tried,
         notice: &mut dyn FnMut(usize, Transition),
     ) -> Result<Picked, Rejected> {
-        let first = self.first() as usize;
+        // A repetition goes on from its last endpoint. If it took a turn of its own, the calls of a
+        // failing endpoint's turns would all begin there.
+        let first = tried.last.map_or_else(|| self.first(), |last| last + 1) as usize;
         let round = || (first..first + self.count).map(|number| number % self.count);
         let fresh = round().filter(|endpoint| !tried.has(*endpoint));
         let again = round().filter(|endpoint| tried.has(*endpoint));

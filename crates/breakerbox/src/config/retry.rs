@@ -20,7 +20,12 @@ pub struct Retry {
     pub settings: Settings,
     /// HTTP methods that may be repeated, in upper case. Default: those that are idempotent.
     pub methods: Vec<String>,
+    /// Bodies of requests are kept for another attempt up to so many bytes. Default: 64 KiB.
+    pub max_body: usize,
 }
+
+/// The most that can be kept of the body of a request.
+const MAX_KEPT_BODY: u32 = 16 * 1024 * 1024;
 
 /// Methods that do the same when they are done twice (RFC 9110, section 9.2.2).
 const IDEMPOTENT: [&str; 6] = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"];
@@ -52,6 +57,9 @@ config_table! {
             optional "connect, reset, refused_stream, timeout, 429, 502, 503, 504, unavailable, resource_exhausted";
         /// HTTP methods that may be repeated.
         methods: Vec<String> = list(text().then(method)).map(values), optional "GET, HEAD, OPTIONS, TRACE, PUT, DELETE";
+        /// Bodies of requests are kept for another attempt up to so many bytes; longer ones are sent
+        /// once.
+        max_body: u32 = integer(0..=MAX_KEPT_BODY), default 65536;
     }
 }
 
@@ -108,10 +116,11 @@ fn settings(table: RetryTable, node: Node<'_>, reader: &mut Reader) -> Option<Re
         max_elapsed: table.max_elapsed.optional()?,
         on: table.on.optional()?.unwrap_or_else(When::http),
     };
+    let max_body = table.max_body.required()? as usize;
     let methods = table.methods.optional()?;
     let methods = methods.unwrap_or_else(|| IDEMPOTENT.map(str::to_owned).to_vec());
     match settings.check() {
-        Ok(settings) => Some(Retry { settings, methods }),
+        Ok(settings) => Some(Retry { settings, methods, max_body }),
         Err(error) => {
             let message = format!("`{}` {}", error.field, error.message);
             reader.error(node.find(error.field), message, error.fix);

@@ -5,8 +5,10 @@
 //! deadline as well and says, exactly once, how it ended.
 
 mod idle;
+mod replay;
 mod request;
 mod response;
 
+pub use replay::Replay;
 pub use request::{RequestBody, RequestBodyError};
 pub use response::{BodyEnd, ResponseBody, ResponseBodyError};

@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::idle::IdleTimer;
+use super::replay::Reading;
 
 /// What the client sends, passed on frame by frame with its trailers.
 ///
@@ -27,6 +28,7 @@ pub struct RequestBody {
 #[derive(Debug)]
 enum Source {
     Client(Incoming),
+    Kept(Reading),
     Full(Option<Bytes>),
 }
 
@@ -39,6 +41,9 @@ pub enum RequestBodyError {
     /// The client sent nothing for the idle timeout.
     #[error("the client sent nothing of its request body for {0:?}")]
     IdleTimeout(Duration),
+    /// The body is being sent again from the front, so this attempt is over.
+    #[error("the request is being sent again")]
+    Superseded,
 }
 
 impl RequestBody {
@@ -47,6 +52,14 @@ impl RequestBody {
         Self {
             source: Source::Client(incoming),
             idle: IdleTimer::new(idle_timeout, None),
+            failure: None,
+        }
+    }
+
+    pub(super) fn reading(reading: Reading) -> Self {
+        Self {
+            source: Source::Kept(reading),
+            idle: IdleTimer::new(Duration::MAX, None),
             failure: None,
         }
     }
@@ -96,6 +109,12 @@ impl Body for RequestBody {
         let this = &mut *self;
         let incoming = match &mut this.source {
             Source::Client(incoming) => incoming,
+            Source::Kept(reading) => {
+                return match reading.poll(cx) {
+                    Poll::Ready(Some(Err(error))) => this.failed(error),
+                    polled => polled,
+                };
+            }
             Source::Full(bytes) => {
                 return Poll::Ready(bytes.take().map(|all| Ok(Frame::data(all))));
             }
@@ -117,6 +136,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Client(incoming) => incoming.is_end_stream(),
+            Source::Kept(reading) => reading.is_end_stream(),
             Source::Full(bytes) => bytes.is_none(),
         }
     }
@@ -124,6 +144,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Client(incoming) => incoming.size_hint(),
+            Source::Kept(reading) => reading.size_hint(),
             Source::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |all| all.len() as u64))
             }

@@ -67,6 +67,7 @@ impl Metrics {
                 [("upstream", policies.name()), ("policy", "breaker"), ("reason", "breaker_open")];
             count(&mut family, labels, policies.counts().breaker_open.load(Ordering::Relaxed))?;
         }
+        self.retries(encoder)?;
         let help = "Time from the arrival of a request to the headers of its response, in seconds";
         let name = "breakerbox_request_duration_seconds";
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
@@ -87,6 +88,36 @@ impl Metrics {
                 &buckets,
                 None,
             )?;
+        }
+        Ok(())
+    }
+
+    fn retries(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let retrying = || self.0.iter().filter(|policies| policies.retry().is_some());
+        type Read = fn(&Policies) -> u64;
+        let counts: [(&str, &str, Read); 2] = [
+            ("breakerbox_retry_attempts", "Attempts that were repetitions", |policies| {
+                policies.pipeline().retries()
+            }),
+            (
+                "breakerbox_retry_refused_by_budget",
+                "Repetitions not made because the budget was spent",
+                |policies| policies.pipeline().refused_by_budget(),
+            ),
+        ];
+        for (metric, help, read) in counts {
+            let mut family = counters(encoder, metric, help)?;
+            for policies in retrying() {
+                count(&mut family, [("upstream", policies.name())], read(policies))?;
+            }
+        }
+        let help = "Repetitions that the budget has left";
+        let name = "breakerbox_retry_budget_left";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for policies in retrying() {
+            if let Some(left) = policies.pipeline().budget_left(policies.now()) {
+                gauge(&mut family, [("upstream", policies.name())], left)?;
+            }
         }
         Ok(())
     }
@@ -167,8 +198,11 @@ impl Metrics {
                     .encode_counter(&time.as_secs_f64(), None::<&Exemplar<Labels<'_, 0>, f64>>)?;
             }
         }
-        let mut family =
-            counters(encoder, "breakerbox_breaker_transitions", "Changes of state, by from and to")?;
+        let mut family = counters(
+            encoder,
+            "breakerbox_breaker_transitions",
+            "Changes of state, by from and to",
+        )?;
         for policies in self.0.iter() {
             for (endpoint, (name, _)) in policies.breakers().enumerate() {
                 for (from, to) in pairs() {

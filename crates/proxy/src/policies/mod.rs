@@ -3,18 +3,21 @@
 
 mod answer;
 mod flight;
+mod kept;
 pub mod metrics;
 mod outcome;
 pub mod view;
 
 pub use answer::FallbackAnswer;
-pub use flight::{Flight, Over, Stopped};
+pub use flight::{Attempted, Flight, Over, Stopped};
+pub use kept::KeptResponse;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use breakerbox::clock::{Clock as _, SystemClock};
+use breakerbox::config::Retry;
 use breakerbox::core::breaker::{self, Breaker, Rules, SettingsError};
 use breakerbox::core::pipeline::{Pipeline, Settings};
 use breakerbox::core::{Histogram, Timestamp};
@@ -68,6 +71,7 @@ pub struct Policies {
     breakers: Vec<String>,
     pipeline: Pipeline,
     clock: SystemClock,
+    retry: Option<Retry>,
     fallback: Option<FallbackAnswer>,
     counts: Counts,
     /// From the request's arrival to the headers of its response, whatever it was.
@@ -111,6 +115,7 @@ impl Policies {
         let settings = Settings {
             deadline: policy.deadline,
             attempt_timeout: policy.attempt_timeout,
+            retry: policy.retry.as_ref().map(|retry| retry.settings.clone()),
             breaker: rules,
             endpoints: upstream.endpoints.len(),
             fallback: policy.fallback.is_some(),
@@ -121,6 +126,7 @@ impl Policies {
             breakers: upstream.endpoints.iter().map(breaker).collect(),
             pipeline: Pipeline::new(settings, clock.now(), fastrand::u64(..)),
             clock,
+            retry: policy.retry.clone(),
             fallback: policy.fallback.as_ref().map(FallbackAnswer::new),
             counts: Counts::default(),
             latency: Histogram::new(),
@@ -145,6 +151,11 @@ impl Policies {
     /// The machine.
     pub fn pipeline(&self) -> &Pipeline {
         &self.pipeline
+    }
+
+    /// What is repeated, where anything is.
+    pub fn retry(&self) -> Option<&Retry> {
+        self.retry.as_ref()
     }
 
     /// The present, on the one clock of the gateway.

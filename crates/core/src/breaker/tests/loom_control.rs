@@ -15,11 +15,7 @@ pub(super) fn model(name: &str, run: impl Fn() + Send + Sync + 'static) {
     model_within(2, name, run);
 }
 
-pub(super) fn model_within(
-    preemptions: usize,
-    name: &str,
-    run: impl Fn() + Send + Sync + 'static,
-) {
+pub(super) fn model_within(preemptions: usize, name: &str, run: impl Fn() + Send + Sync + 'static) {
     let count = Arc::new(AtomicU64::new(0));
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(preemptions);

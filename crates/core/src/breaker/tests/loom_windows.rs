@@ -109,7 +109,10 @@ fn a_window_by_time_is_the_sum_of_what_its_threads_recorded() {
             parts.reduce(|sum, part| Some(sum? + part?)).flatten()
         };
         if let Some(seen) = in_bucket(2) {
-            assert!(seen.failures <= 1 && seen.calls <= 2 && seen.failures <= seen.calls, "{seen:?}");
+            assert!(
+                seen.failures <= 1 && seen.calls <= 2 && seen.failures <= seen.calls,
+                "{seen:?}"
+            );
         }
         for thread in threads {
             thread.join().unwrap();
