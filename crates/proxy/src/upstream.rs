@@ -73,6 +73,7 @@ impl Upstream {
                 let attempt = HeaderValue::from(flight.attempt());
                 request.headers_mut().insert(BREAKERBOX_ATTEMPT, attempt);
             }
+            flight.watch(request.body_mut().upload());
             let attempted = flight.attempted(endpoint.send(request), || outgoing.is_kept()).await;
             match attempted {
                 Ok(Attempted::Response(response)) => return self.pass_on(response, flight),

@@ -332,6 +332,20 @@ impl Call {
         matches!(self.phase, Phase::Running | Phase::Streaming)
     }
 
+    /// The time of the attempt that runs begins only at `from`, if that is later than it has begun:
+    /// until then it waited for its own caller, who was still sending. Neither the attempt timeout
+    /// nor slowness count from before.
+    pub fn waited_for_caller(&mut self, pipeline: &Pipeline, from: Timestamp) {
+        if self.phase != Phase::Running || from <= self.started {
+            return;
+        }
+        self.started = from;
+        self.timeout = pipeline.attempt_timeout.map_or(Timestamp::NEVER, |it| from + it);
+        if let Some(permit) = &mut self.permit {
+            permit.start(from);
+        }
+    }
+
     /// Running the operation again is not possible any more: what it would need is gone.
     pub fn not_repeatable(&mut self) {
         self.repeatable = false;

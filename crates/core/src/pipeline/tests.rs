@@ -352,7 +352,7 @@ fn retry_after_is_honoured_between_our_delay_and_the_longest() {
 fn a_repetition_goes_to_an_endpoint_that_was_not_tried_and_takes_no_turn() {
     let settings = Settings { endpoints: 3, ..Settings::default() };
     let pipeline = retrying(settings, retry::Settings { attempts: 4, ..Default::default() });
-    for first in [0, 1, 2, 0] {
+    for first in [0, 1, 2] {
         let (mut call, action) = pipeline.begin(at(0), Start::default(), &mut |_, _| {});
         assert_eq!(action, Action::Run { attempt: 1, endpoint: first });
         let mut went = vec![first];
@@ -393,6 +393,30 @@ fn an_attempt_that_timed_out_is_repeated() {
     assert_eq!(step(&mut call, &pipeline, 200, Event::Time), Action::Done { end, fallback: false });
     let seen = pipeline.endpoints().breaker(0).unwrap().snapshot(at(200));
     assert_eq!((seen.started, seen.failures, seen.in_flight), (2, 2, 0));
+}
+
+#[test]
+fn waiting_for_the_caller_is_neither_slowness_nor_a_timeout() {
+    let slow = breaker::Settings { slow_call: Some(millis(50)), ..breaker::Settings::default() };
+    let settings = Settings {
+        attempt_timeout: Some(millis(100)),
+        breaker: Some(slow.check().unwrap().into()),
+        ..Settings::default()
+    };
+    let pipeline = Pipeline::new(settings, at(0), 0);
+    let seen = || pipeline.endpoints().breaker(0).unwrap().snapshot(at(1000));
+    let mut call = run(&pipeline, at(0));
+    call.waited_for_caller(&pipeline, at(70));
+    // An earlier time does not bring it back.
+    call.waited_for_caller(&pipeline, at(30));
+    assert_eq!(call.due(), at(170));
+    end(&mut call, &pipeline, at(120), Ending::Success);
+    assert_eq!((seen().successes, seen().slow), (1, 0));
+    let mut call = run(&pipeline, at(200));
+    call.waited_for_caller(&pipeline, at(270));
+    let action = call.step(&pipeline, at(370), Event::Time, &mut |_, _| {});
+    let end = End::AttemptTimeout { after: millis(100) };
+    assert_eq!(action, Action::Done { end, fallback: false });
 }
 
 #[test]

@@ -8,7 +8,9 @@ mod idle;
 mod replay;
 mod request;
 mod response;
+mod upload;
 
 pub use replay::Replay;
 pub use request::{RequestBody, RequestBodyError};
 pub use response::{BodyEnd, ResponseBody, ResponseBodyError};
+pub use upload::Upload;

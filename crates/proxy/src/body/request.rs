@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 
 use super::idle::IdleTimer;
 use super::replay::Reading;
+use super::upload::Upload;
 
 /// What the client sends, passed on frame by frame with its trailers.
 ///
@@ -23,6 +24,8 @@ pub struct RequestBody {
     idle: IdleTimer,
     /// Set when the body has failed: HTTP/2 does not say so in the error of the request.
     failure: Option<Rc<Cell<bool>>>,
+    /// Set where somebody wants to know how far it has come.
+    upload: Option<Upload>,
 }
 
 #[derive(Debug)]
@@ -53,6 +56,7 @@ impl RequestBody {
             source: Source::Client(incoming),
             idle: IdleTimer::new(idle_timeout, None),
             failure: None,
+            upload: None,
         }
     }
 
@@ -61,6 +65,7 @@ impl RequestBody {
             source: Source::Kept(reading),
             idle: IdleTimer::new(Duration::MAX, None),
             failure: None,
+            upload: None,
         }
     }
 
@@ -71,12 +76,21 @@ impl RequestBody {
             source: Source::Full(bytes),
             idle: IdleTimer::new(Duration::MAX, None),
             failure: None,
+            upload: None,
         }
     }
 
     /// A body of no bytes.
     pub fn empty() -> Self {
         Self::full(Bytes::new())
+    }
+
+    /// How far this body has come, from now on; `None` if it is empty.
+    pub fn upload(&mut self) -> Option<Upload> {
+        if self.is_end_stream() {
+            return None;
+        }
+        Some(self.upload.get_or_insert_with(Upload::new).clone())
     }
 
     /// A flag that tells whether this body has failed, or `None` where it cannot.
@@ -106,7 +120,41 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        let this = &mut *self;
+        let polled = self.poll_source(cx);
+        if let Some(upload) = &self.upload {
+            match &polled {
+                Poll::Ready(_) => upload.moved(),
+                Poll::Pending => upload.waits_for_client(),
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Client(incoming) => incoming.is_end_stream(),
+            Source::Kept(reading) => reading.is_end_stream(),
+            Source::Full(bytes) => bytes.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Client(incoming) => incoming.size_hint(),
+            Source::Kept(reading) => reading.size_hint(),
+            Source::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |all| all.len() as u64))
+            }
+        }
+    }
+}
+
+impl RequestBody {
+    fn poll_source(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        let this = self;
         let incoming = match &mut this.source {
             Source::Client(incoming) => incoming,
             Source::Kept(reading) => {
@@ -130,24 +178,6 @@ impl Body for RequestBody {
                 Poll::Ready(_) => this.failed(RequestBodyError::IdleTimeout(this.idle.timeout())),
                 Poll::Pending => Poll::Pending,
             },
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Client(incoming) => incoming.is_end_stream(),
-            Source::Kept(reading) => reading.is_end_stream(),
-            Source::Full(bytes) => bytes.is_none(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Client(incoming) => incoming.size_hint(),
-            Source::Kept(reading) => reading.size_hint(),
-            Source::Full(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |all| all.len() as u64))
-            }
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep};
 use super::kept::{Kept, KeptResponse};
 use super::outcome;
 use super::{Policies, count};
-use crate::body::BodyEnd;
+use crate::body::{BodyEnd, Upload};
 use crate::pool::{SendError, UpstreamBody};
 
 /// A call that the machine has let through, until its response has ended. Dropping it gives the
@@ -29,6 +29,8 @@ pub struct Flight {
     /// The attempt that runs, or ran last: its number, and where it goes.
     attempt: u32,
     endpoint: usize,
+    /// How far its request has come, if that has a body.
+    upload: Option<Upload>,
     /// What the attempts before came to, at last.
     kept: Option<Kept>,
     /// The response is on its way to the client.
@@ -101,6 +103,7 @@ impl Flight {
             begun: now,
             attempt: 1,
             endpoint: 0,
+            upload: None,
             kept: None,
             streaming: false,
         };
@@ -139,6 +142,19 @@ impl Flight {
         self.left().and_then(|left| Instant::now().checked_add(left))
     }
 
+    /// The request of the next attempt has a body that may take its client a while to send.
+    pub fn watch(&mut self, upload: Option<Upload>) {
+        self.upload = upload;
+    }
+
+    /// Tells the machine how much of the time so far was the client's.
+    fn waited_for_client(&mut self) {
+        if let (Some(upload), Some(call)) = (&self.upload, &mut self.call) {
+            let from = self.policies.now() - upload.upstreams_turn();
+            call.waited_for_caller(&self.policies.pipeline, from);
+        }
+    }
+
     /// Waits for the headers of the response, as long as the machine allows; where the machine wants
     /// another attempt, until its time has come. `is_kept`: whether the request can be sent again.
     ///
@@ -151,6 +167,7 @@ impl Flight {
         is_kept: impl Fn() -> bool,
     ) -> Result<Attempted, Over> {
         let result = self.run(attempt, &is_kept).await?;
+        self.waited_for_client();
         if !is_kept() {
             self.not_repeatable();
         }
@@ -191,6 +208,7 @@ impl Flight {
                 let sleep = timer.as_mut().as_pin_mut().expect("it has just been made");
                 std::task::ready!(sleep.poll(cx));
                 timer.set(None);
+                self.waited_for_client();
                 if !is_kept() {
                     self.not_repeatable();
                 }
