@@ -107,14 +107,16 @@ impl Upstream {
         if let Stopped::NoResponse(error) = &stopped {
             tracing::debug!(upstream = name, %error, "no response");
         }
-        if fallback && let Some(fallback) = self.policies.fall_back() {
+        if fallback && let Some(fallback) = self.policies.fallback() {
             if let Stopped::Failed(response) = stopped {
                 response.into_body().discard();
             }
             return fallback.respond(reason);
         }
         match stopped {
-            Stopped::BreakerOpen { retry_after } => answers::breaker_open(name, retry_after),
+            Stopped::BreakerOpen { state, retry_after } => {
+                answers::breaker_open(name, state, retry_after)
+            }
             Stopped::Timeout(kind) => answers::timeout(name, kind),
             Stopped::NoResponse(error) => answers::send_failed(name, &error),
             Stopped::Kept(response) => response.respond(),

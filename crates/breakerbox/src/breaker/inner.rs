@@ -5,7 +5,9 @@ use crate::clock::Clock;
 use crate::events::{Listeners, RemoveListener};
 use crate::{Error, Event, EventKind, ListenerId, Name, Rejection, Timeout, TimeoutKind};
 use breakerbox_core::breaker::{self, Cause, Control, Transition};
-use breakerbox_core::pipeline::{Action, Call, End, Ending, Event as Step, Notice, Pipeline, Start};
+use breakerbox_core::pipeline::{
+    Action, Call, End, Ending, Event as Step, Notice, Pipeline, Start,
+};
 use breakerbox_core::{Histogram, Timestamp};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -67,7 +69,8 @@ impl<C: Clock> Inner<C> {
 
     fn begin_timed(&self) -> Result<Call, Stopped> {
         let now = self.clock.now();
-        let (call, action) = self.pipeline.begin(now, Start::default(), &mut |_, change| self.changed(change));
+        let (call, action) =
+            self.pipeline.begin(now, Start::default(), &mut |_, change| self.changed(change));
         match action {
             Action::Done { end, .. } => Err(self.stopped(end)),
             Action::Run { .. } | Action::Wait => Ok(call),

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 /// Runs all cases, each on a policy of its own.
 pub(super) fn all_cases(file: &TestFile, text: &str) -> Report {
-    Report { cases: file.cases.iter().map(|case| run_case(file, case, text)).collect() }
+    let cases = file.cases.iter().map(|case| run_case(file, case, text)).collect();
+    Report { cases, warnings: file.warnings.clone() }
 }
 
 /// What was expected and what came.
@@ -145,8 +146,8 @@ fn look(world: &World, Looks(looks): &Looks) -> Result<(), Unmet> {
     for (name, wanted) in looks {
         let came = came(world, seen.as_ref(), name);
         if !wanted.met_by(&came) {
-            expected.push(format!("{name} = {wanted}"));
-            actual.push(format!("{name} = {came}"));
+            expected.push(format!("{name}: {wanted}"));
+            actual.push(format!("{name}: {came}"));
         }
     }
     if expected.is_empty() {

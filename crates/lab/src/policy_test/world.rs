@@ -219,7 +219,13 @@ impl World {
             return;
         };
         let ending = ending(comes_to);
-        self.log(format!("{}: attempt {attempt} ends: {ending:?}", self.calls[number].label));
+        let how = match ending {
+            Ending::Success => "ok",
+            Ending::Failure => "fail",
+            Ending::Ignored => "ignored",
+            Ending::Panicked => "panic",
+        };
+        self.log(format!("{}: attempt {attempt} ends: {how}", self.calls[number].label));
         self.calls[number].ended = ending;
         let failure = match comes_to {
             Scripted::Status(status) => Failure::Status(status),

@@ -3,19 +3,20 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::Poll;
 use std::time::Duration;
 
 use breakerbox::clock::Clock as _;
 use breakerbox::core::Timestamp;
-use breakerbox::core::pipeline::{Action, Call, End, Ending, Event, Hint, Start};
-use breakerbox::{Outcome, TimeoutKind};
+use breakerbox::core::pipeline::{Action, Call, End, Ending, Event, Hint, Rejection, Start};
+use breakerbox::{Outcome, State, TimeoutKind};
 use http::{HeaderMap, Response};
 use tokio::time::{Instant, Sleep};
 
 use super::kept::{Kept, KeptResponse};
 use super::outcome;
-use super::{Policies, count};
+use super::{Counts, Policies, count};
 use crate::body::{BodyEnd, Upload};
 use crate::pool::{SendError, UpstreamBody};
 
@@ -51,7 +52,9 @@ pub enum Attempted {
 pub enum Stopped {
     /// No breaker admits it.
     BreakerOpen {
-        /// When one may.
+        /// The state of the breaker that will admit one first.
+        state: State,
+        /// When it may.
         retry_after: Option<Duration>,
     },
     /// Time ran out.
@@ -253,8 +256,8 @@ impl Flight {
             }
             Action::Run { .. } => Ok(()),
             Action::Done { fallback, .. } => {
-                count(&self.policies.counts.no_response);
-                self.record_latency();
+                self.ended(fallback, |counts| &counts.no_response);
+
                 Err(Over { stopped: Stopped::NoResponse(error), fallback })
             }
         }
@@ -277,7 +280,7 @@ impl Flight {
                     return Ok(None);
                 }
                 Action::Done { fallback: true, .. } => {
-                    self.record_latency();
+                    self.ended(true, |counts| &counts.fallbacks);
                     let stopped = Stopped::Failed(Box::new(response));
                     return Err(Over { stopped, fallback: true });
                 }
@@ -318,6 +321,7 @@ impl Flight {
                 let due = self.call.as_ref().map_or(Timestamp::ZERO, Call::due);
                 let now = self.policies.now().max(due);
                 self.step_at(now, Event::Time);
+                count(&self.policies.counts.deadlines);
             }
             // Dropping the flight gives the call up.
             BodyEnd::ClientGone => {}
@@ -333,33 +337,39 @@ impl Flight {
     /// The call is over without a response to pass on.
     fn over(&mut self, end: End, fallback: bool) -> Over {
         let counts = &self.policies.counts;
-        let stopped = match end {
+        let (stopped, kind): (_, fn(&Counts) -> &AtomicU64) = match end {
             End::Rejected(rejection) => {
-                count(&counts.breaker_open);
-                Stopped::BreakerOpen { retry_after: rejection.retry_after() }
+                count(&counts.rejections);
+                let Rejection::BreakerOpen { state, retry_after } = rejection;
+                (Stopped::BreakerOpen { state, retry_after }, |counts| &counts.breaker_open)
             }
             End::AttemptTimeout { .. } => {
                 count(&counts.attempt_timeouts);
-                Stopped::Timeout(TimeoutKind::Attempt)
+                (Stopped::Timeout(TimeoutKind::Attempt), |counts| &counts.timeout)
             }
             // Only where time ran out is what an attempt came to before taken out again.
-            End::DeadlineExceeded { .. } | End::Delivered { .. } => match self.kept.take() {
-                Some(Kept::Response(response)) => {
-                    count(&counts.delivered);
-                    Stopped::Kept(Box::new(response))
+            End::DeadlineExceeded { .. } | End::Delivered { .. } => {
+                count(&counts.deadlines);
+                match self.kept.take() {
+                    Some(Kept::Response(response)) => {
+                        (Stopped::Kept(Box::new(response)), |counts| &counts.delivered)
+                    }
+                    Some(Kept::Error(error)) => {
+                        (Stopped::NoResponse(error), |counts| &counts.no_response)
+                    }
+                    None => (Stopped::Timeout(TimeoutKind::Deadline), |counts| &counts.deadline),
                 }
-                Some(Kept::Error(error)) => {
-                    count(&counts.no_response);
-                    Stopped::NoResponse(error)
-                }
-                None => {
-                    count(&counts.deadlines);
-                    Stopped::Timeout(TimeoutKind::Deadline)
-                }
-            },
+            }
         };
-        self.record_latency();
+        self.ended(fallback, kind);
         Over { stopped, fallback }
+    }
+
+    /// Counts a call that has ended: by its kind, or as one that the fallback answers.
+    fn ended(&self, fallback: bool, kind: fn(&Counts) -> &AtomicU64) {
+        let counts = &self.policies.counts;
+        count(if fallback { &counts.fallbacks } else { kind(counts) });
+        self.record_latency();
     }
 
     fn step(&mut self, event: Event) -> Action {

@@ -53,19 +53,31 @@ impl Metrics {
     }
 
     fn calls(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let mut family = counters(encoder, "breakerbox_calls", "Calls by what the client got")?;
+        let mut family =
+            counters(encoder, "breakerbox_calls", "Calls, each counted once, by what came of it")?;
         for policies in self.0.iter() {
             for (kind, counter) in kinds(policies) {
                 let labels = [("upstream", policies.name()), ("kind", kind)];
                 count(&mut family, labels, counter.load(Ordering::Relaxed))?;
             }
         }
-        let help = "Calls that a policy rejected without sending them";
+        let help = "Calls that a policy rejected, answered by the fallback or not";
         let mut family = counters(encoder, "breakerbox_rejections", help)?;
         for policies in self.0.iter() {
             let labels =
                 [("upstream", policies.name()), ("policy", "breaker"), ("reason", "breaker_open")];
-            count(&mut family, labels, policies.counts().breaker_open.load(Ordering::Relaxed))?;
+            count(&mut family, labels, policies.counts().rejections.load(Ordering::Relaxed))?;
+        }
+        let help = "Calls that ran out of time, answered by the fallback or not";
+        let mut family = counters(encoder, "breakerbox_timeouts", help)?;
+        for policies in self.0.iter() {
+            let counts = policies.counts();
+            for (kind, counter) in
+                [("attempt", &counts.attempt_timeouts), ("deadline", &counts.deadlines)]
+            {
+                let labels = [("upstream", policies.name()), ("kind", kind)];
+                count(&mut family, labels, counter.load(Ordering::Relaxed))?;
+            }
         }
         self.retries(encoder)?;
         let help = "Time from the arrival of a request to the headers of its response, in seconds";
@@ -138,11 +150,14 @@ impl Metrics {
                 count(&mut family, labels, read(&seen))?;
             }
         }
-        let plain: [(&str, &str, Read); 6] = [
-            ("breakerbox_breaker_rejected", "Calls not admitted", |seen| seen.rejected),
+        let plain: [(&str, &str, Read); 5] = [
+            (
+                "breakerbox_breaker_rejected",
+                "Calls not admitted here; another endpoint may have",
+                |seen| seen.rejected,
+            ),
             ("breakerbox_breaker_slow", "Calls that took longer than slow_call", |seen| seen.slow),
             ("breakerbox_breaker_opened", "How often the circuit opened", |seen| seen.opened),
-            ("breakerbox_breaker_late", "Results of a state that had ended", |seen| seen.late),
             ("breakerbox_breaker_unrecorded", "Calls while disabled", |seen| seen.unrecorded),
             ("breakerbox_breaker_leases_expired", "Probes that did not come back", |seen| {
                 seen.leases_expired
@@ -229,8 +244,8 @@ fn kinds(policies: &Policies) -> [(&'static str, &AtomicU64); 7] {
         ("delivered", &counts.delivered),
         ("fallback", &counts.fallbacks),
         ("breaker_open", &counts.breaker_open),
-        ("timeout", &counts.attempt_timeouts),
-        ("deadline", &counts.deadlines),
+        ("timeout", &counts.timeout),
+        ("deadline", &counts.deadline),
         ("no_response", &counts.no_response),
         ("cancelled", &counts.cancelled),
     ]

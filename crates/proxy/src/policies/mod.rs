@@ -80,23 +80,29 @@ pub struct Policies {
     transitions: Vec<[[AtomicU64; State::ALL.len()]; State::ALL.len()]>,
 }
 
-/// What became of the calls to one upstream.
+/// What became of the calls to one upstream. Each call is in one of the first seven.
 #[derive(Debug, Default)]
 pub struct Counts {
     /// Answered by the upstream, whatever the status.
     pub delivered: AtomicU64,
-    /// Answered by the fallback.
+    /// Answered by the fallback, whatever the reason.
     pub fallbacks: AtomicU64,
-    /// Not sent, because no breaker admitted it.
+    /// Rejected, because no breaker admitted it.
     pub breaker_open: AtomicU64,
     /// Ran into the attempt timeout.
-    pub attempt_timeouts: AtomicU64,
-    /// Ran into the deadline.
-    pub deadlines: AtomicU64,
-    /// The upstream gave no response.
+    pub timeout: AtomicU64,
+    /// Ran into the deadline before the headers of a response.
+    pub deadline: AtomicU64,
+    /// The upstream gave no response, or the client's own body failed.
     pub no_response: AtomicU64,
     /// The client went away before the headers of a response.
     pub cancelled: AtomicU64,
+    /// All rejections by breakers, those answered by the fallback too.
+    pub rejections: AtomicU64,
+    /// All calls that ended by an attempt timeout.
+    pub attempt_timeouts: AtomicU64,
+    /// All calls that ended by a deadline, in the middle of a body too.
+    pub deadlines: AtomicU64,
 }
 
 /// One more.
@@ -173,11 +179,9 @@ impl Policies {
         &self.latency
     }
 
-    /// The answer for a call that came to nothing, where the file gives one. It is counted.
-    pub fn fall_back(&self) -> Option<&FallbackAnswer> {
-        let fallback = self.fallback.as_ref()?;
-        count(&self.counts.fallbacks);
-        Some(fallback)
+    /// The answer for a call that came to nothing, where the file gives one.
+    pub fn fallback(&self) -> Option<&FallbackAnswer> {
+        self.fallback.as_ref()
     }
 
     /// How often the breaker of an endpoint went from one state to another.
