@@ -128,8 +128,19 @@ impl Listeners {
     pub(crate) fn tell(&self, event: &Event) {
         let list = Arc::clone(&self.lock());
         for (_, callback) in &*list {
-            if catch_unwind(AssertUnwindSafe(|| callback(event))).is_err() {
-                self.panics.fetch_add(1, Ordering::Relaxed);
+            self.watch(|| callback(event));
+        }
+        // One that was removed meanwhile goes here, with what it owns.
+        self.watch(move || drop(list));
+    }
+
+    /// Runs what is a listener's.
+    fn watch(&self, run: impl FnOnce()) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
+            self.panics.fetch_add(1, Ordering::Relaxed);
+            // What it panicked with may panic as it is dropped; what that panics with is not dropped.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                std::mem::forget(payload);
             }
         }
     }

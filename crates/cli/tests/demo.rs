@@ -176,8 +176,8 @@ fn says_why_it_cannot_start() {
 fn ends_when_nobody_reads_it() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let status = breakerbox(&["demo"]).stdout(writer).status().unwrap();
-    assert_eq!(status.code(), Some(0));
+    let output = breakerbox(&["demo"]).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
 }
 
 /// The demo on a terminal, stopped after a short while; everything that was written to it.

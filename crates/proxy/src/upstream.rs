@@ -8,7 +8,7 @@ use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 
 use crate::answers;
-use crate::body::ResponseBody;
+use crate::body::{ResponseBody, discard_upload};
 use crate::config;
 use crate::headers::{BREAKERBOX_ATTEMPT, BREAKERBOX_DEADLINE_MS, prepare_response};
 use crate::outgoing::Outgoing;
@@ -55,7 +55,10 @@ impl Upstream {
         let start = Start { left, repeatable };
         let mut flight = match Flight::begin(&self.policies, start).await {
             Ok(flight) => flight,
-            Err(over) => return self.instead(over),
+            Err(over) => {
+                discard_upload(request);
+                return self.instead(over);
+            }
         };
         let mut outgoing = Outgoing::new(request, self.idle_timeout, retry);
         loop {

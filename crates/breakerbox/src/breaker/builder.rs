@@ -18,6 +18,11 @@ use std::time::Duration;
 pub enum NoTimer {}
 
 /// Calls of the breaker are stopped by a timer, so they must be async.
+///
+/// ```compile_fail
+/// let disk = breakerbox::Breaker::builder("disk").deadline(std::time::Duration::from_secs(3));
+/// disk.build_blocking(); // there is no such method
+/// ```
 #[derive(Debug)]
 pub enum WithTimer {}
 

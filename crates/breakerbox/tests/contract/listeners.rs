@@ -21,6 +21,34 @@ fn a_listener_that_panics_is_counted_and_hurts_neither_the_call_nor_other_listen
 }
 
 #[test]
+fn not_even_what_a_listener_panics_with_or_leaves_behind_hurts() {
+    struct Sore;
+    impl Drop for Sore {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                std::panic::panic_any(Sore);
+            }
+        }
+    }
+    let breaker = Breaker::new("sore");
+    breaker.on_event(|_| std::panic::panic_any(Sore));
+    assert_eq!(now(breaker.call(async || Ok::<_, ()>(7))), Ok(7));
+    assert_eq!(breaker.stats().listener_panics, 1);
+
+    let breaker = Breaker::new("left");
+    let id = Arc::new(Mutex::new(None));
+    *id.lock().unwrap() = Some(breaker.on_event({
+        let (breaker, id, sore) = (breaker.clone(), Arc::clone(&id), Sore);
+        move |_| {
+            let _owned = &sore;
+            assert!(breaker.remove_listener(id.lock().unwrap().unwrap()));
+        }
+    }));
+    assert_eq!(now(breaker.call(async || Ok::<_, ()>(7))), Ok(7));
+    assert_eq!(breaker.stats().listener_panics, 1);
+}
+
+#[test]
 fn a_listener_may_call_the_breaker_back() {
     let breaker = fragile("back").clock(ManualClock::new()).build().unwrap();
     let events = Arc::new(Mutex::new(None));

@@ -6,7 +6,7 @@ use super::gateway;
 use super::paint::{Colour, Paint};
 use super::script::{LENGTH, SCENES};
 use super::tally::Reading;
-use super::timeline::{COLUMN, Column, Result};
+use super::timeline::{Answered, COLUMN, Column};
 use super::upstream::Health;
 use super::watch::{About, Event, Moment, Story};
 use super::words::{clock, span_or_dash};
@@ -150,15 +150,15 @@ pub(super) fn timeline(story: &Story, paint: Paint) -> Vec<String> {
         }),
     ];
     for caller in Caller::ALL {
-        lines.push(row(caller.name(), &|column| match column.result(caller) {
-            Result::Good => ("·", Colour::Green),
-            Result::FallbackAtOnce => ("f", Colour::Yellow),
-            Result::FallbackAfterFailure => ("F", Colour::Red),
-            Result::Failed => ("x", Colour::Red),
-            Result::None => (" ", Colour::Dim),
+        lines.push(row(caller.name(), &|column| match column.answered(caller) {
+            Answered::Good => ("·", Colour::Green),
+            Answered::FallbackAtOnce => ("f", Colour::Yellow),
+            Answered::FallbackAfterFailure => ("F", Colour::Red),
+            Answered::Failed => ("x", Colour::Red),
+            Answered::Nothing => (" ", Colour::Dim),
         }));
     }
-    let legend = "█ open  ? half-open  · good  f fallback  F the same late  x failed";
+    let legend = "█ open  ? half-open  · good  f fallback  F late fallback  x failed";
     lines.push(paint.paint(Colour::Dim, &format!("{:>WIDTH$}", legend)));
     lines
 }
@@ -198,4 +198,45 @@ pub(super) fn event_text(event: &Event) -> String {
 fn policy(paint: Paint) -> Vec<String> {
     let head = paint.paint(Colour::Dim, "The gateway's file says of the calls to the service:");
     std::iter::once(head).chain(gateway::POLICY.lines().map(str::to_owned)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::script::scene_at;
+    use super::super::tally::Tally;
+    use super::*;
+    use breakerbox::core::breaker::WindowSnapshot;
+
+    fn moment(at: Duration, state: State) -> Moment {
+        let readings = || [Tally::default().read(), Tally::default().read()];
+        let next_probe = (state == State::Open).then_some(Duration::from_millis(2_840));
+        let circuit = CircuitView { state, next_probe, window: WindowSnapshot::default() };
+        Moment { at, scene: scene_at(at), circuit, so_far: readings(), last_second: readings() }
+    }
+
+    #[test]
+    fn every_moment_fits_a_usual_terminal() {
+        let mut story = Story::default();
+        for tick in 0..=LENGTH.as_millis() / 50 {
+            let at = Duration::from_millis(50) * u32::try_from(tick).unwrap();
+            for state in [State::Closed, State::Open, State::HalfOpen, State::Isolated] {
+                let moment = moment(at, state);
+                story.timeline.add(at, moment.scene.service, [state], &moment.so_far);
+                let lines = frame(&moment, &story, Paint::plain());
+                assert!(lines.len() <= 24, "{lines:#?}");
+                for line in lines {
+                    assert!(line.chars().count() <= WIDTH, "{line:?}");
+                }
+            }
+            let (about, text) = (About::Service(Health::Healthy), String::new());
+            story.events.push(Event { at, about, text });
+        }
+    }
+
+    #[test]
+    fn says_when_the_next_probe_is() {
+        let moment = moment(SCENES[1].begins, State::Open);
+        let lines = frame(&moment, &Story::default(), Paint::plain());
+        assert!(lines[4].contains("● OPEN") && lines[4].ends_with("probe in 2.8 s"), "{lines:#?}");
+    }
 }

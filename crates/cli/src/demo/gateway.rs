@@ -11,7 +11,7 @@ pub(super) const UPSTREAM: &str = "api";
 
 /// What the file says of the calls to the service.
 pub(super) const POLICY: &str = r#"[upstream.api.policy]
-# opens when half of the last 20 calls failed; 3 s later a probe tests the service
+# opens when half of the last 20 calls failed, then sends a probe every 3 s
 breaker = { failure_rate = 0.5, window = { calls = 20 }, open_for = "3s" }
 attempt_timeout = "1s"
 fallback = { status = 200, json = { message = "Please try again later." } }

@@ -72,7 +72,8 @@ fn perform(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let stage = Stage::set()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start the demo: {error}"))?;
-    let mut signals = runtime.block_on(async { Signals::new() })?;
+    let signals = runtime.block_on(async { Signals::new() });
+    let mut signals = signals.map_err(|error| format!("cannot start the demo: {error}"))?;
     let mut view = view::choose(arguments.plain);
     let Some(summary) = stage.play(&mut *view, &runtime, &mut signals)? else { return Ok(()) };
     let mut out = io::stdout();

@@ -51,6 +51,10 @@ impl Summary {
             span(with.waits.sum()),
             span(without.waits.sum()),
         )?;
+        writeln!(
+            f,
+            "Those {reached_with} calls did wait (see p99): they found out that the service was down."
+        )?;
         if let Some(median) = with.rejections.quantile(0.5) {
             writeln!(
                 f,

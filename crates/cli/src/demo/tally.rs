@@ -85,12 +85,12 @@ impl Tally {
     pub(super) fn read(&self) -> Reading {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Reading {
-            // Last, so that what has ended has also begun.
             good: load(&self.good),
             failed: load(&self.failed),
             fallbacks: load(&self.fallbacks),
             waits: self.waits.snapshot(),
             rejections: self.rejections.snapshot(),
+            // Last, so that what has ended has also begun.
             calls: load(&self.calls),
         }
     }

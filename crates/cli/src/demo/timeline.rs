@@ -38,13 +38,13 @@ struct Answers {
 
 /// What most calls of half a second came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Result {
+pub(super) enum Answered {
     Good,
     FallbackAtOnce,
     FallbackAfterFailure,
     Failed,
-    /// None has ended.
-    None,
+    /// No call has ended.
+    Nothing,
 }
 
 impl Timeline {
@@ -62,12 +62,11 @@ impl Timeline {
         so_far: &[Reading; Caller::ALL.len()],
     ) {
         let number = usize::try_from(at.as_millis() / COLUMN.as_millis()).unwrap_or(usize::MAX);
-        let mut states = states.into_iter();
+        let mut states = states.into_iter().peekable();
         let last = self.columns.last().map_or(State::Closed, |column| column.circuit);
-        // After a pause of the machine the half seconds that nobody saw are left out.
-        let begun = self.columns.len() > number || self.columns.len() == MOST_COLUMNS;
-        if !begun {
-            let circuit = states.next().unwrap_or(last);
+        let circuit = states.peek().copied().unwrap_or(last);
+        // More than one after a pause of the machine: half seconds that nobody saw.
+        while self.columns.len() <= number && self.columns.len() < MOST_COLUMNS {
             self.columns.push(Column { service, circuit, answers: Default::default() });
         }
         let Some(column) = self.columns.last_mut() else { return };
@@ -107,15 +106,66 @@ impl Answers {
 
 impl Column {
     /// What most calls came to; where it is even, the worse.
-    pub(super) fn result(&self, caller: Caller) -> Result {
+    pub(super) fn answered(&self, caller: Caller) -> Answered {
         let Answers { good, at_once, after_failure, failed } = self.answers[caller as usize];
         let counts = [
-            (failed, Result::Failed),
-            (after_failure, Result::FallbackAfterFailure),
-            (at_once, Result::FallbackAtOnce),
-            (good, Result::Good),
+            (failed, Answered::Failed),
+            (after_failure, Answered::FallbackAfterFailure),
+            (at_once, Answered::FallbackAtOnce),
+            (good, Answered::Good),
         ];
         let worse_if_even = |one: (u64, _), two: (u64, _)| if two.0 > one.0 { two } else { one };
-        counts.into_iter().fold((0, Result::None), worse_if_even).1
+        counts.into_iter().fold((0, Answered::Nothing), worse_if_even).1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tally::{Answer, Tally};
+    use super::*;
+
+    const TICK: Duration = Duration::from_millis(50);
+
+    fn read(tallies: &[Tally; 2]) -> [Reading; 2] {
+        tallies.each_ref().map(Tally::read)
+    }
+
+    fn ended(tally: &Tally, answer: Answer, times: usize) {
+        for _ in 0..times {
+            tally.begun();
+            tally.ended(answer, TICK);
+        }
+    }
+
+    #[test]
+    fn a_column_says_what_most_calls_came_to_and_the_worse_where_it_is_even() {
+        let (tallies, mut timeline) = (<[Tally; 2]>::default(), Timeline::default());
+        timeline.add(Duration::ZERO, Health::Healthy, [State::Closed], &read(&tallies));
+        let answered = |timeline: &Timeline| {
+            Caller::ALL.map(|caller| timeline.columns().last().unwrap().answered(caller))
+        };
+        assert_eq!(answered(&timeline), [Answered::Nothing; 2]);
+        ended(&tallies[0], Answer::FallbackAtOnce, 3);
+        ended(&tallies[0], Answer::FallbackAfterFailure, 2);
+        ended(&tallies[1], Answer::Good, 2);
+        ended(&tallies[1], Answer::Failed, 2);
+        timeline.add(TICK, Health::Healthy, [State::Closed], &read(&tallies));
+        assert_eq!(answered(&timeline), [Answered::FallbackAtOnce, Answered::Failed]);
+        // The next column has what came since.
+        ended(&tallies[0], Answer::FallbackAfterFailure, 1);
+        timeline.add(COLUMN, Health::Healthy, [State::Closed], &read(&tallies));
+        assert_eq!(answered(&timeline), [Answered::FallbackAfterFailure, Answered::Nothing]);
+        assert_eq!(timeline.columns().len(), 2);
+    }
+
+    #[test]
+    fn a_probe_that_was_over_at_once_is_seen() {
+        let (tallies, mut timeline) = (<[Tally; 2]>::default(), Timeline::default());
+        let states = [State::HalfOpen, State::Closed, State::Closed];
+        timeline.add(Duration::ZERO, Health::Healthy, [State::Open], &read(&tallies));
+        timeline.add(TICK, Health::Healthy, states, &read(&tallies));
+        assert_eq!(timeline.columns()[0].circuit, State::HalfOpen);
+        timeline.add(COLUMN, Health::Healthy, [State::Closed], &read(&tallies));
+        assert_eq!(timeline.columns()[1].circuit, State::Closed);
     }
 }

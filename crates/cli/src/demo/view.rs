@@ -62,3 +62,15 @@ impl Every {
         due
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_tick_counts_and_then_every_so_many() {
+        let mut every = Every::millis(3 * TICK.as_millis());
+        let ticks: Vec<_> = (0..7).map(|_| every.tick()).collect();
+        assert_eq!(ticks, [true, false, false, true, false, false, true]);
+    }
+}

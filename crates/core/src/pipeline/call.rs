@@ -241,7 +241,7 @@ impl Call {
         notice: Notice<'_>,
     ) -> Action {
         if now >= self.deadline {
-            return self.deadline_exceeded(pipeline, now, notice);
+            return self.deadline_exceeded(pipeline, now, now, notice);
         }
         if let Some(budget) = &pipeline.budget {
             budget.deposit();
@@ -498,17 +498,20 @@ impl Call {
         Action::Wait
     }
 
-    /// What is due first happened first; at one instant the deadline comes before the timeout.
+    /// What is due first happened first; at one instant the deadline comes before the timeout. It
+    /// happened when it was due, however late the driver comes: else a probe that times out would
+    /// be found after its lease, which is as long.
     fn time_passed(&mut self, pipeline: &Pipeline, now: Timestamp, notice: Notice<'_>) -> Action {
-        if now < self.due() {
+        let due = self.due();
+        if now < due {
             return Action::Wait;
         }
         if self.deadline <= self.timeout {
-            return self.deadline_exceeded(pipeline, now, notice);
+            return self.deadline_exceeded(pipeline, due, now, notice);
         }
         match self.phase {
             Phase::Waiting | Phase::WaitingForBreaker => self.attempt(pipeline, now, notice),
-            Phase::Running => self.attempt_timed_out(pipeline, now, notice),
+            Phase::Running => self.attempt_timed_out(pipeline, due, now, notice),
             Phase::Idle | Phase::Streaming => Action::Wait,
         }
     }
@@ -516,10 +519,11 @@ impl Call {
     fn attempt_timed_out(
         &mut self,
         pipeline: &Pipeline,
+        due: Timestamp,
         now: Timestamp,
         notice: Notice<'_>,
     ) -> Action {
-        self.finish(pipeline, now, Outcome::Failure, notice);
+        self.finish(pipeline, due, Outcome::Failure, notice);
         let end = End::AttemptTimeout { after: now.since(self.started) };
         let hint = Hint { failure: Failure::Timeout, ..Hint::NONE };
         if self.schedule(pipeline, now, end, hint, true) {
@@ -533,6 +537,7 @@ impl Call {
     fn deadline_exceeded(
         &mut self,
         pipeline: &Pipeline,
+        due: Timestamp,
         now: Timestamp,
         notice: Notice<'_>,
     ) -> Action {
@@ -545,9 +550,9 @@ impl Call {
             self.refund(pipeline);
         }
         if self.callers {
-            self.abandon(pipeline, now, notice);
+            self.abandon(pipeline, due, notice);
         } else {
-            self.finish(pipeline, now, Outcome::Failure, notice);
+            self.finish(pipeline, due, Outcome::Failure, notice);
         }
         Action::Done { end, fallback: pipeline.fallback && !streaming }
     }

@@ -88,6 +88,33 @@ fn what_was_due_first_happened_first_however_late_the_driver_comes() {
 }
 
 #[test]
+fn a_probe_that_times_out_has_failed_though_its_lease_is_as_long_and_the_driver_late() {
+    let settings = Settings {
+        attempt_timeout: Some(millis(100)),
+        breaker: Some(
+            breaker::Settings {
+                window: Some(Window::Calls(1)),
+                open_for: Some(OpenFor::fixed(millis(100))),
+                ..breaker::Settings::default()
+            }
+            .check()
+            .unwrap()
+            .into(),
+        ),
+        ..Settings::default()
+    };
+    let pipeline = Pipeline::new(settings, at(0), 0);
+    let breaker = pipeline.endpoints().breaker(0).unwrap();
+    breaker.control(breaker::Control::ForceOpen, at(0), &mut |_| {});
+    let mut call = run(&pipeline, at(100));
+    call.step(&pipeline, at(203), Event::Time, &mut |_, _| {});
+    let seen = breaker.snapshot(at(203));
+    assert_eq!((seen.failures, seen.late, seen.leases_expired, seen.opened), (1, 0, 0, 2));
+    // Open again from the instant of the timeout on.
+    assert_eq!(seen.retry_after, Some(millis(97)));
+}
+
+#[test]
 fn our_deadline_is_a_failure_and_the_callers_shorter_one_is_not() {
     let settings =
         Settings { deadline: Some(millis(100)), breaker: breaker(4), ..Settings::default() };

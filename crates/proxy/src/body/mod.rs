@@ -11,6 +11,7 @@ mod response;
 mod upload;
 
 pub use replay::Replay;
+pub(crate) use request::discard_upload;
 pub use request::{RequestBody, RequestBodyError};
 pub use response::{BodyEnd, ResponseBody, ResponseBodyError};
 pub use upload::Upload;

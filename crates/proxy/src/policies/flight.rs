@@ -27,6 +27,8 @@ pub struct Flight {
     policies: Arc<Policies>,
     call: Option<Call>,
     begun: Timestamp,
+    /// When the whole call must be over, its body too, even where its outcome is known before.
+    deadline: Timestamp,
     /// The attempt that runs, or ran last: its number, and where it goes.
     attempt: u32,
     endpoint: usize,
@@ -102,6 +104,7 @@ impl Flight {
         });
         let mut flight = Self {
             policies: Arc::clone(policies),
+            deadline: call.deadline(),
             call: Some(call),
             begun: now,
             attempt: 1,
@@ -136,7 +139,7 @@ impl Flight {
 
     /// How much time the call has left, to be told to the upstream.
     pub fn left(&self) -> Option<Duration> {
-        let deadline = self.call.as_ref()?.deadline();
+        let deadline = self.deadline;
         (deadline != Timestamp::NEVER).then(|| deadline.since(self.policies.now()))
     }
 
@@ -305,9 +308,9 @@ impl Flight {
     /// What is to be told of the end of a response's body, if that is still of interest.
     pub fn on_body_end(mut self, headers: &HeaderMap) -> Option<impl FnOnce(BodyEnd) + 'static> {
         self.call.as_ref()?;
-        let grpc = outcome::is_grpc(headers);
+        let in_trailers = outcome::comes_in_trailers(headers);
         Some(move |end: BodyEnd| match end {
-            BodyEnd::Complete { trailers } if grpc => {
+            BodyEnd::Complete { trailers } if in_trailers => {
                 self.end(outcome::of_grpc_trailers(trailers.as_ref()).into(), Hint::NONE);
             }
             BodyEnd::Complete { .. } => {

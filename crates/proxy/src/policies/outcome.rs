@@ -71,11 +71,20 @@ pub(super) fn of_grpc_trailers(trailers: Option<&HeaderMap>) -> Outcome {
     }
 }
 
-/// Whether the status of the call is in the trailers.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|content_type| content_type.as_bytes().starts_with(b"application/grpc"))
+/// Whether the status of the call is still to come, in the trailers.
+pub(super) fn comes_in_trailers(headers: &HeaderMap) -> bool {
+    is_grpc(headers) && grpc_status(headers).is_none()
+}
+
+/// `application/grpc`, with a message format or a parameter or without. gRPC-Web is another thing:
+/// it has its status in the body.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    const GRPC: &[u8] = b"application/grpc";
+    let Some(content_type) = headers.get(CONTENT_TYPE) else { return false };
+    let Some((start, rest)) = content_type.as_bytes().split_at_checked(GRPC.len()) else {
+        return false;
+    };
+    start.eq_ignore_ascii_case(GRPC) && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
 }
 
 fn grpc_status(headers: &HeaderMap) -> Option<u32> {

@@ -34,8 +34,8 @@ impl UpstreamBody {
         body
     }
 
-    /// Throws the body away but keeps its connection, for a response that will be replaced by the
-    /// next attempt's: reads on in the background as long as the rest is short (64 KiB) and quick
+    /// Throws the body away but keeps its connection, for a response that something else replaces:
+    /// reads on in the background as long as the rest is short (64 KiB) and quick
     /// (1 s). Must be called on the core's own thread.
     pub fn discard(mut self) {
         if self.lease.is_none() || self.is_end_stream() {

@@ -2,11 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod breaker;
 mod connections;
 mod drain;
+mod endpoints;
+mod fallback;
 mod framing;
+mod grpc;
 mod headers;
 mod http2;
 mod slow_clients;
 mod streaming;
 mod support;
+mod timeouts;

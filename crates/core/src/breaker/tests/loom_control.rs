@@ -187,7 +187,10 @@ fn the_end_of_a_probe_its_lease_and_a_command_come_in_some_order() {
             log
         });
         let next = admit(&breaker, 3500, &mut log);
-        log.extend(ends.join().unwrap());
+        let ended = ends.join().unwrap();
+        // If it closed the circuit, then the episode that it was a probe of: generation 2.
+        assert!(ended.iter().all(|change| change.to != State::Closed || change.generation == 3));
+        log.extend(ended);
         log.extend(commands.join().unwrap());
         let offered = 2;
         if let Ok(permit) = next {

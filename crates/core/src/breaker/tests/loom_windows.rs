@@ -88,17 +88,15 @@ fn a_probe_is_in_no_window_at_any_moment() {
 /// of two.
 #[test]
 fn a_window_by_time_is_the_sum_of_what_its_threads_recorded() {
-    model_within(1, "two recorders, reader", || {
+    model("two recorders, reader", || {
         let cells = [Arc::new(Cell::new()), Arc::new(Cell::new())];
+        cells[0].turn(0, 10, 10);
         cells[1].turn(0, 0, 10);
         cells[1].bad(true, false);
         let (one, two) = (cells[0].clone(), cells[1].clone());
         // One fails in bucket 1; the failure of the other leaves with the turn to bucket 2.
         let threads = [
-            spawn(2, move || {
-                one.turn(0, 10, 10);
-                one.bad(true, false);
-            }),
+            spawn(2, move || one.bad(true, false)),
             spawn(3, move || {
                 two.turn(0, 20, 10);
                 two.success();
@@ -194,7 +192,8 @@ fn three_recorders_share_a_ring_of_two() {
 /// Planted: `change` without its comparison of tags. Found: a failure of the old window in the new.
 #[test]
 fn a_new_window_takes_nothing_from_a_recorder_of_the_old_one() {
-    model("old recorder, begin, new recorder", || {
+    // Three: loom counts one too many where a thread waits for another to end.
+    model_within(3, "old recorder, begin, new recorder", || {
         let window = Arc::new(CallWindow::new(1));
         window.record(0, true, false);
         let other = window.clone();

@@ -1,6 +1,8 @@
 //! What the tests share: a gateway, upstreams and clients, all over real sockets on loopback.
 
 pub(crate) mod client;
+pub(crate) mod moody;
+pub(crate) mod protected;
 pub(crate) mod raw;
 pub(crate) mod upstream;
 
