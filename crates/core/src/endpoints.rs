@@ -18,6 +18,24 @@ pub struct Endpoints {
     next: AtomicUsize,
 }
 
+/// The endpoints that a call has tried: the last one, and which of the first 64.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tried {
+    last: Option<u32>,
+    all: u64,
+}
+
+impl Tried {
+    pub(crate) fn add(&mut self, endpoint: u32) {
+        self.last = Some(endpoint);
+        self.all |= 1_u64.checked_shl(endpoint).unwrap_or(0);
+    }
+
+    fn has(self, endpoint: usize) -> bool {
+        endpoint < 64 && self.all & (1 << endpoint) != 0
+    }
+}
+
 /// A call goes to this endpoint, and holds the permit of its breaker, where there are breakers.
 #[derive(Debug)]
 pub(crate) struct Picked {
@@ -59,7 +77,7 @@ impl Endpoints {
         }
     }
 
-    /// The endpoint of the next call.
+    /// The endpoint of the next attempt; one that is not among `tried`, if one of those admits it.
     ///
     /// # Errors
     /// No breaker admits it. The rejection says when the first of them may.
@@ -67,23 +85,41 @@ impl Endpoints {
     pub(crate) fn pick(
         &self,
         now: Timestamp,
+        tried: Tried,
         notice: &mut dyn FnMut(usize, Transition),
     ) -> Result<Picked, Rejected> {
-        let Some(breakers) = &self.breakers else {
-            return Ok(Picked { endpoint: self.first(), permit: None });
-        };
-        if let [breaker] = &**breakers {
-            let permit = breaker.admit(now, &mut |change| notice(0, change))?;
-            return Ok(Picked { endpoint: 0, permit: Some(permit) });
+        if self.count == 1 {
+            let permit = match self.breaker(0) {
+                None => None,
+                Some(breaker) => Some(breaker.admit(now, &mut |change| notice(0, change))?),
+            };
+            return Ok(Picked { endpoint: 0, permit });
         }
-        let first = self.first();
+        self.pick_of_many(now, tried, notice)
+    }
+
+    fn pick_of_many(
+        &self,
+        now: Timestamp,
+        tried: Tried,
+        notice: &mut dyn FnMut(usize, Transition),
+    ) -> Result<Picked, Rejected> {
+        // A repetition goes on from its last endpoint. If it took a turn of its own, the calls of a
+        // failing endpoint's turns would all begin there.
+        let first = tried.last.map_or_else(|| self.first(), |last| last + 1) as usize;
+        let round = || (first..first + self.count).map(|number| number % self.count);
+        let fresh = round().filter(|endpoint| !tried.has(*endpoint));
+        let again = round().filter(|endpoint| tried.has(*endpoint));
         let mut best: Option<Rejected> = None;
-        for offset in 0..self.count {
-            let endpoint = (first as usize + offset) % self.count;
-            match breakers[endpoint].admit(now, &mut |change| notice(endpoint, change)) {
-                Ok(permit) => {
-                    return Ok(Picked { endpoint: endpoint as u32, permit: Some(permit) });
+        for endpoint in fresh.chain(again) {
+            let permit = match self.breaker(endpoint) {
+                None => Ok(None),
+                Some(breaker) => {
+                    breaker.admit(now, &mut |change| notice(endpoint, change)).map(Some)
                 }
+            };
+            match permit {
+                Ok(permit) => return Ok(Picked { endpoint: endpoint as u32, permit }),
                 Err(rejected) => best = Some(best.map_or(rejected, |best| sooner(best, rejected))),
             }
         }

@@ -8,6 +8,7 @@
 //! - [`breaker`]: the circuit breaker.
 //! - [`endpoints`]: several endpoints of one upstream, each behind a breaker.
 //! - [`classify`]: what the answers of protocols count as.
+//! - [`retry`]: what is repeated, how often and after how long, and within which budget.
 //! - [`pipeline`]: the way of one call through all policies.
 //!
 //! Use the crate `breakerbox` to protect calls; use this one to drive the machines yourself.
@@ -19,10 +20,12 @@ mod histogram;
 mod outcome;
 pub mod pipeline;
 mod random;
+pub mod retry;
 mod slot;
 mod sync;
 mod time;
 
+pub use breaker::SettingsError;
 pub use histogram::{Durations, Histogram};
 pub use outcome::Outcome;
 pub use random::SplitMix64;

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use breakerbox::TimeoutKind;
+use breakerbox::{State, TimeoutKind};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
@@ -81,13 +81,32 @@ pub fn send_failed(upstream: &str, error: &SendError) -> Response<ResponseBody> 
         | SendErrorKind::Protocol => (StatusCode::BAD_GATEWAY, StatusCode::GATEWAY_TIMEOUT),
     };
     let status = if error.is_timeout() { timed_out } else { failed };
-    answer(status, error.kind().name(), error, Some(upstream))
+    answer(status, error.kind().name(), public(error.kind()), Some(upstream))
+}
+
+/// What strangers are told: where the endpoints are is none of their business.
+fn public(kind: SendErrorKind) -> &'static str {
+    match kind {
+        SendErrorKind::Connect => "The upstream cannot be connected to.",
+        SendErrorKind::RefusedStream => "The upstream refused the request before working on it.",
+        SendErrorKind::Reset => "The upstream closed the connection before its response.",
+        SendErrorKind::Protocol => "The upstream sent no valid HTTP response.",
+        SendErrorKind::ClientBody => "The body of the request ended early or stopped coming.",
+    }
 }
 
 /// No breaker admits the request: 503, with `Retry-After` in whole seconds, rounded up.
-pub fn breaker_open(upstream: &str, retry_after: Option<Duration>) -> Response<ResponseBody> {
+pub fn breaker_open(
+    upstream: &str,
+    state: State,
+    retry_after: Option<Duration>,
+) -> Response<ResponseBody> {
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    let error = "The circuit breaker of the upstream is open.";
+    let error = match state {
+        State::Isolated => "The circuit breaker of the upstream has been isolated by hand.",
+        State::HalfOpen => "The circuit breaker of the upstream is testing whether it works again.",
+        _ => "The circuit breaker of the upstream is open.",
+    };
     let mut response = answer(status, "breaker_open", error, Some(upstream));
     if let Some(wait) = retry_after {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

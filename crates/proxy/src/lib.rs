@@ -23,6 +23,7 @@ pub mod body;
 pub mod config;
 pub mod gateway;
 pub mod headers;
+mod outgoing;
 pub mod policies;
 pub mod pool;
 pub mod router;

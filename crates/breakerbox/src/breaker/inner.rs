@@ -5,7 +5,9 @@ use crate::clock::Clock;
 use crate::events::{Listeners, RemoveListener};
 use crate::{Error, Event, EventKind, ListenerId, Name, Rejection, Timeout, TimeoutKind};
 use breakerbox_core::breaker::{self, Cause, Control, Transition};
-use breakerbox_core::pipeline::{Action, Call, End, Ending, Event as Step, Notice, Pipeline};
+use breakerbox_core::pipeline::{
+    Action, Call, End, Ending, Event as Step, Notice, Pipeline, Start,
+};
 use breakerbox_core::{Histogram, Timestamp};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -67,7 +69,8 @@ impl<C: Clock> Inner<C> {
 
     fn begin_timed(&self) -> Result<Call, Stopped> {
         let now = self.clock.now();
-        let (call, action) = self.pipeline.begin(now, None, &mut |_, change| self.changed(change));
+        let (call, action) =
+            self.pipeline.begin(now, Start::default(), &mut |_, change| self.changed(change));
         match action {
             Action::Done { end, .. } => Err(self.stopped(end)),
             Action::Run { .. } | Action::Wait => Ok(call),
@@ -86,7 +89,7 @@ impl<C: Clock> Inner<C> {
         if self.watched() || ending == Ending::Panicked {
             return self.ended_watched(call, ending);
         }
-        let step = Step::Ended { attempt: 1, ending };
+        let step = Step::ended(1, ending);
         let changed: Notice<'_> = &mut |_, change| self.changed(change);
         let action = call.step(&self.pipeline, self.clock.now(), step, changed);
         matches!(action, Action::Done { fallback: true, .. })
@@ -95,7 +98,7 @@ impl<C: Clock> Inner<C> {
     #[inline(never)]
     fn ended_watched(&self, call: &mut Call, ending: Ending) -> bool {
         let (begun, now) = (call.begun(), self.clock.now());
-        let step = Step::Ended { attempt: 1, ending };
+        let step = Step::ended(1, ending);
         let step = |notice: Notice<'_>| call.step(&self.pipeline, now, step, notice);
         let action = self.in_order(step, |_| self.tell_ended(begun, now, ending));
         matches!(action, Action::Done { fallback: true, .. })

@@ -45,6 +45,7 @@ mod node;
 mod number;
 mod policy;
 mod reader;
+mod retry;
 mod source;
 mod span;
 mod suggest;
@@ -73,6 +74,7 @@ pub use self::number::{
 };
 pub use self::policy::{Policy, policy};
 pub use self::reader::Reader;
+pub use self::retry::{Retry, retry};
 pub use self::span::{Located, Span};
 pub use self::suggest::closest;
 pub use self::table::{Entries, Key, Presence, Table, TableKind, table};

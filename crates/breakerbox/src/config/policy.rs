@@ -13,6 +13,7 @@ use super::fallback::{Fallback, fallback};
 use super::kind::Kind;
 use super::node::Node;
 use super::reader::Reader;
+use super::retry::{Retry, retry};
 use super::table::table;
 
 /// What protects the calls to one upstream. A policy that is not in the table is absent.
@@ -22,6 +23,8 @@ pub struct Policy {
     pub deadline: Option<Duration>,
     /// How long one attempt may take. Above zero. Default: none (in the gateway 30 s).
     pub attempt_timeout: Option<Duration>,
+    /// What is repeated. Default: nothing.
+    pub retry: Option<Retry>,
     /// The circuit breaker: settings that pass [`Settings::check`], with the `attempt_timeout` of
     /// this policy. Default: none.
     pub breaker: Option<Settings>,
@@ -81,6 +84,7 @@ config_table! {
         deadline: Duration = duration().above_zero(), optional "none";
         /// How long one attempt may take.
         attempt_timeout: Duration = duration().above_zero(), optional "none; in the gateway 30s";
+        retry: Retry = retry(), optional "none";
         breaker: Settings = breaker(), optional "none";
         fallback: Fallback = fallback(), optional "none";
     }
@@ -106,6 +110,7 @@ fn check(table: PolicyTable, _: Node<'_>, reader: &mut Reader) -> Option<Policy>
     Some(Policy {
         deadline: table.deadline.optional()?,
         attempt_timeout,
+        retry: table.retry.optional()?,
         breaker: table.breaker.optional()?.map(|breaker| Settings { attempt_timeout, ..breaker }),
         fallback: table.fallback.optional()?,
     })

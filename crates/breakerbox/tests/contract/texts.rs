@@ -118,7 +118,7 @@ fn settings_that_make_no_sense_are_refused_with_the_fix() {
         ),
         (
             plain(|it| it.probes(1).successes_to_close(2)),
-            "`successes_to_close` is 2, but only 1 probes are admitted; \
+            "`successes_to_close` is 2, but only 1 probe is admitted; \
              raise `probes` or lower `successes_to_close`, or the circuit can never close",
         ),
         (

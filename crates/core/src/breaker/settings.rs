@@ -285,9 +285,13 @@ fn check_probes(probes: Option<u32>, successes: Option<u32>) -> Result<(u32, u32
     let probes_or_successes = probes.or(successes).unwrap_or(1);
     let successes = successes.unwrap_or(probes_or_successes);
     if successes > probes_or_successes {
+        let admitted = match probes_or_successes {
+            1 => "1 probe is".to_owned(),
+            many => format!("{many} probes are"),
+        };
         return refuse(
             "successes_to_close",
-            format!("is {successes}, but only {probes_or_successes} probes are admitted"),
+            format!("is {successes}, but only {admitted} admitted"),
             "raise `probes` or lower `successes_to_close`, or the circuit can never close",
         );
     }

@@ -1,10 +1,27 @@
 //! One call on its way through a pipeline.
 
 use super::{Notice, Pipeline};
-use crate::breaker::{Permit, State};
-use crate::endpoints::Picked;
+use crate::breaker::{Permit, Rejected, State};
+use crate::endpoints::{Picked, Tried};
+use crate::retry::Failure;
 use crate::{Outcome, Timestamp};
 use std::time::Duration;
+
+/// What a driver knows of a call when it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// How much time the caller has, where the caller said so.
+    pub left: Option<Duration>,
+    /// Whether running the operation twice does no harm.
+    pub repeatable: bool,
+}
+
+impl Default for Start {
+    /// A call that may be repeated, of a caller who has time.
+    fn default() -> Self {
+        Self { left: None, repeatable: true }
+    }
+}
 
 /// What happened to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,15 +32,41 @@ pub enum Event {
         attempt: u32,
         /// How.
         ending: Ending,
+        /// What else is known.
+        hint: Hint,
     },
     /// The response of an attempt has begun, well so far, and goes on to the caller. Its end is told
-    /// later with [`Event::Ended`]. From now on neither the attempt timeout nor the fallback apply.
+    /// later with [`Event::Ended`]. From now on neither the attempt timeout nor retries nor the
+    /// fallback apply.
     ResponseStarted {
         /// Which attempt's.
         attempt: u32,
     },
     /// Time has passed.
     Time,
+}
+
+impl Event {
+    /// An attempt has ended, and nothing else is known.
+    pub const fn ended(attempt: u32, ending: Ending) -> Self {
+        Self::Ended { attempt, ending, hint: Hint::NONE }
+    }
+}
+
+/// What else is known of the end of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// What kind of failure it is, if it is one.
+    pub failure: Failure,
+    /// When the upstream wants to be asked again.
+    pub retry_after: Option<Duration>,
+    /// The upstream cannot have worked on it, so repeating it is safe whatever it is.
+    pub never_sent: bool,
+}
+
+impl Hint {
+    /// Nothing is known.
+    pub const NONE: Self = Self { failure: Failure::Other, retry_after: None, never_sent: false };
 }
 
 /// How an attempt ended.
@@ -59,7 +102,8 @@ pub enum Action {
         /// Where it goes.
         endpoint: usize,
     },
-    /// Nothing until something happens, or [`Call::due`] comes.
+    /// Nothing until something happens, or [`Call::due`] comes. Of what has ended the last result is
+    /// to be kept: it may be what the caller gets.
     Wait,
     /// The call is over. What still runs is to be dropped.
     Done {
@@ -73,19 +117,20 @@ pub enum Action {
 /// What became of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The caller gets what this attempt came to, good or bad.
+    /// The caller gets what this attempt came to, good or bad. It is the last that came to anything.
     Delivered {
         /// Which attempt.
         attempt: u32,
     },
-    /// It was not run.
+    /// It was not run, or not run again.
     Rejected(Rejection),
     /// An attempt took longer than the attempt timeout.
     AttemptTimeout {
         /// How long it had run.
         after: Duration,
     },
-    /// The call took longer than its deadline, or than its caller had time.
+    /// The call took longer than its deadline, or than its caller had time, and there was no earlier
+    /// error to give.
     DeadlineExceeded {
         /// How long it had taken.
         after: Duration,
@@ -128,47 +173,62 @@ pub struct Call {
     deadline: Timestamp,
     /// The caller's own time ends before our deadline: running out of it is not the upstream's fault.
     callers: bool,
+    repeatable: bool,
     phase: Phase,
     attempts: u32,
-    /// Of the attempt that runs: where it goes, its permit, when it began and when it times out.
+    /// Of the attempt that runs: where it goes, its permit, when it began and when it times out; or
+    /// when the next one is due.
     endpoint: u32,
     permit: Option<Permit>,
     started: Timestamp,
     timeout: Timestamp,
+    /// Of the attempts before: where they went, how long the last delay was, and what the last one
+    /// came to.
+    tried: Tried,
+    delay: Duration,
+    last: Option<End>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// No attempt runs.
+    /// Nothing runs, and nothing will.
     Idle,
     /// An attempt runs.
     Running,
     /// Its response is on the way to the caller.
     Streaming,
+    /// The next attempt waits for its time; the budget has been charged for it.
+    Waiting,
+    /// The breaker is waited for.
+    WaitingForBreaker,
 }
 
 impl Call {
     #[inline(always)]
-    pub(super) fn new(now: Timestamp, deadline: Option<Duration>, left: Option<Duration>) -> Self {
+    pub(super) fn new(now: Timestamp, deadline: Option<Duration>, start: Start) -> Self {
         let after = |duration: Option<Duration>| duration.map_or(Timestamp::NEVER, |it| now + it);
-        let (ours, callers) = (after(deadline), after(left));
+        let (ours, callers) = (after(deadline), after(start.left));
         Self {
             begun: now,
             deadline: ours.min(callers),
             callers: callers < ours,
+            repeatable: start.repeatable,
             phase: Phase::Idle,
             attempts: 0,
             endpoint: 0,
             permit: None,
             started: now,
             timeout: Timestamp::NEVER,
+            tried: Tried::default(),
+            delay: Duration::ZERO,
+            last: None,
         }
     }
 
     /// A call whose only attempt may start, at a time that nobody needs.
     #[inline(always)]
     pub(super) fn picked(picked: Picked) -> (Self, Action) {
-        let mut call = Self::new(Timestamp::NEVER, None, None);
+        let mut call = Self::new(Timestamp::NEVER, None, Start::default());
         let action = call.run(picked, Timestamp::ZERO, Timestamp::NEVER);
         (call, action)
     }
@@ -181,20 +241,26 @@ impl Call {
         notice: Notice<'_>,
     ) -> Action {
         if now >= self.deadline {
-            return self.deadline_exceeded(pipeline, now, notice);
+            return self.deadline_exceeded(pipeline, now, now, notice);
         }
-        match pipeline.endpoints.pick(now, notice) {
+        if let Some(budget) = &pipeline.budget {
+            budget.deposit();
+        }
+        self.attempt(pipeline, now, notice)
+    }
+
+    /// Runs the operation, if a breaker admits it.
+    #[inline]
+    fn attempt(&mut self, pipeline: &Pipeline, now: Timestamp, notice: Notice<'_>) -> Action {
+        match pipeline.endpoints.pick(now, self.tried, notice) {
             Ok(picked) => {
                 let timeout = pipeline.attempt_timeout.map_or(Timestamp::NEVER, |it| now + it);
+                if self.attempts > 0 {
+                    pipeline.counts.retried();
+                }
                 self.run(picked, now, timeout)
             }
-            Err(rejected) => Action::Done {
-                end: End::Rejected(Rejection::BreakerOpen {
-                    state: rejected.state,
-                    retry_after: rejected.retry_after,
-                }),
-                fallback: pipeline.fallback,
-            },
+            Err(rejected) => self.rejected(pipeline, now, rejected),
         }
     }
 
@@ -209,7 +275,30 @@ impl Call {
         Action::Run { attempt: self.attempts, endpoint: self.endpoint as usize }
     }
 
-    /// When the call began; [`Timestamp::NEVER`] if it began without the time.
+    /// No breaker admits it. That ends the call, unless it is to wait for one.
+    #[cold]
+    fn rejected(&mut self, pipeline: &Pipeline, now: Timestamp, rejected: Rejected) -> Action {
+        if self.phase == Phase::Waiting {
+            self.refund(pipeline);
+        }
+        let waits = pipeline.retry.as_ref().is_some_and(|retry| retry.on.waits_for_breaker());
+        if waits && let Some(wait) = rejected.retry_after {
+            // A probe that comes back sooner than its lease may make room: ask again soon.
+            let until = now + wait.max(Duration::from_millis(1));
+            if self.deadline != Timestamp::NEVER && until < self.deadline {
+                self.phase = Phase::WaitingForBreaker;
+                self.timeout = until;
+                return Action::Wait;
+            }
+        }
+        self.phase = Phase::Idle;
+        self.timeout = Timestamp::NEVER;
+        let Rejected { state, retry_after } = rejected;
+        let end = End::Rejected(Rejection::BreakerOpen { state, retry_after });
+        Action::Done { end, fallback: pipeline.fallback }
+    }
+
+    /// When the call began.
     pub fn begun(&self) -> Timestamp {
         self.begun
     }
@@ -219,6 +308,11 @@ impl Call {
         self.deadline
     }
 
+    /// How often the operation has been run.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
     /// When the machine wants to be stepped with [`Event::Time`], if nothing happens before;
     /// [`Timestamp::NEVER`] if time does not matter.
     #[inline]
@@ -226,10 +320,35 @@ impl Call {
         self.deadline.min(self.timeout)
     }
 
-    /// Whether something runs, which [`cancel`](Self::cancel) would have to give back.
+    /// Whether there is something that [`cancel`](Self::cancel) would have to give back.
     #[inline]
     pub fn is_running(&self) -> bool {
         self.phase != Phase::Idle
+    }
+
+    /// Whether an attempt runs; if not, the operation of the last one is to be dropped.
+    #[inline]
+    pub fn is_attempting(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::Streaming)
+    }
+
+    /// The time of the attempt that runs begins only at `from`, if that is later than it has begun:
+    /// until then it waited for its own caller, who was still sending. Neither the attempt timeout
+    /// nor slowness count from before.
+    pub fn waited_for_caller(&mut self, pipeline: &Pipeline, from: Timestamp) {
+        if self.phase != Phase::Running || from <= self.started {
+            return;
+        }
+        self.started = from;
+        self.timeout = pipeline.attempt_timeout.map_or(Timestamp::NEVER, |it| from + it);
+        if let Some(permit) = &mut self.permit {
+            permit.start(from);
+        }
+    }
+
+    /// Running the operation again is not possible any more: what it would need is gone.
+    pub fn not_repeatable(&mut self) {
+        self.repeatable = false;
     }
 
     /// Something happened. What happens at one instant is told in this order: operations that end,
@@ -243,7 +362,9 @@ impl Call {
         notice: Notice<'_>,
     ) -> Action {
         match event {
-            Event::Ended { attempt, ending } => self.ended(pipeline, now, attempt, ending, notice),
+            Event::Ended { attempt, ending, hint } => {
+                self.ended(pipeline, now, attempt, ending, hint, notice)
+            }
             Event::ResponseStarted { attempt } => {
                 self.response_started(pipeline, now, attempt, notice)
             }
@@ -258,20 +379,73 @@ impl Call {
         now: Timestamp,
         attempt: u32,
         ending: Ending,
+        hint: Hint,
         notice: Notice<'_>,
     ) -> Action {
-        if attempt != self.attempts || !self.is_running() {
+        let streaming = self.phase == Phase::Streaming;
+        if attempt != self.attempts || !(streaming || self.phase == Phase::Running) {
             return Action::Wait;
         }
-        let streaming = self.phase == Phase::Streaming;
         let outcome = match ending {
             Ending::Success => Outcome::Success,
             Ending::Failure | Ending::Panicked => Outcome::Failure,
             Ending::Ignored => Outcome::Ignored,
         };
         self.finish(pipeline, now, outcome, notice);
+        let end = End::Delivered { attempt };
+        if !streaming && pipeline.retry.is_some() && ending != Ending::Panicked {
+            let failed = ending == Ending::Failure;
+            if self.schedule(pipeline, now, end, hint, failed) {
+                return Action::Wait;
+            }
+        }
         let fallback = pipeline.fallback && ending == Ending::Failure && !streaming;
-        Action::Done { end: End::Delivered { attempt }, fallback }
+        Action::Done { end, fallback }
+    }
+
+    /// Schedules another attempt after this end, if everything allows one.
+    #[inline(never)]
+    fn schedule(
+        &mut self,
+        pipeline: &Pipeline,
+        now: Timestamp,
+        end: End,
+        hint: Hint,
+        failed: bool,
+    ) -> bool {
+        let Some(retry) = &pipeline.retry else { return false };
+        if self.attempts >= retry.attempts
+            || !(self.repeatable || hint.never_sent)
+            || !retry.on.repeats(hint.failure, failed)
+        {
+            return false;
+        }
+        let delay = pipeline.delay(retry, self.attempts - 1, self.delay);
+        let delay = hint.retry_after.map_or(delay, |wanted| {
+            // The upstream's wish, but no sooner than ours and no later than we would ever wait.
+            wanted.clamp(delay, retry.backoff.max)
+        });
+        let next = now + delay;
+        let too_long = retry.max_elapsed.is_some_and(|max| next.since(self.begun) > max);
+        if next >= self.deadline || too_long {
+            return false;
+        }
+        if pipeline.budget.as_ref().is_some_and(|budget| !budget.withdraw(now)) {
+            pipeline.counts.refused_by_budget();
+            return false;
+        }
+        self.tried.add(self.endpoint);
+        self.delay = delay;
+        self.last = Some(end);
+        self.phase = Phase::Waiting;
+        self.timeout = next;
+        true
+    }
+
+    fn refund(&mut self, pipeline: &Pipeline) {
+        if let Some(budget) = &pipeline.budget {
+            budget.refund();
+        }
     }
 
     /// The attempt is over, with this outcome.
@@ -324,34 +498,61 @@ impl Call {
         Action::Wait
     }
 
-    /// What is due first happened first; at one instant the deadline comes before the timeout.
+    /// What is due first happened first; at one instant the deadline comes before the timeout. It
+    /// happened when it was due, however late the driver comes: else a probe that times out would
+    /// be found after its lease, which is as long.
     fn time_passed(&mut self, pipeline: &Pipeline, now: Timestamp, notice: Notice<'_>) -> Action {
-        if now < self.due() {
+        let due = self.due();
+        if now < due {
             return Action::Wait;
         }
         if self.deadline <= self.timeout {
-            return self.deadline_exceeded(pipeline, now, notice);
+            return self.deadline_exceeded(pipeline, due, now, notice);
         }
-        self.finish(pipeline, now, Outcome::Failure, notice);
+        match self.phase {
+            Phase::Waiting | Phase::WaitingForBreaker => self.attempt(pipeline, now, notice),
+            Phase::Running => self.attempt_timed_out(pipeline, due, now, notice),
+            Phase::Idle | Phase::Streaming => Action::Wait,
+        }
+    }
+
+    fn attempt_timed_out(
+        &mut self,
+        pipeline: &Pipeline,
+        due: Timestamp,
+        now: Timestamp,
+        notice: Notice<'_>,
+    ) -> Action {
+        self.finish(pipeline, due, Outcome::Failure, notice);
         let end = End::AttemptTimeout { after: now.since(self.started) };
+        let hint = Hint { failure: Failure::Timeout, ..Hint::NONE };
+        if self.schedule(pipeline, now, end, hint, true) {
+            return Action::Wait;
+        }
         Action::Done { end, fallback: pipeline.fallback }
     }
 
+    /// The call is over. The caller gets the last real error, if there was one.
     #[cold]
     fn deadline_exceeded(
         &mut self,
         pipeline: &Pipeline,
+        due: Timestamp,
         now: Timestamp,
         notice: Notice<'_>,
     ) -> Action {
         let streaming = self.phase == Phase::Streaming;
-        // The call is over: nothing more is due.
-        let end = End::DeadlineExceeded { after: now.since(self.begun) };
+        let after = now.since(self.begun);
+        let end = self.last.filter(|_| !streaming).unwrap_or(End::DeadlineExceeded { after });
+        // Nothing more is due.
         self.deadline = Timestamp::NEVER;
+        if self.phase == Phase::Waiting {
+            self.refund(pipeline);
+        }
         if self.callers {
-            self.abandon(pipeline, now, notice);
+            self.abandon(pipeline, due, notice);
         } else {
-            self.finish(pipeline, now, Outcome::Failure, notice);
+            self.finish(pipeline, due, Outcome::Failure, notice);
         }
         Action::Done { end, fallback: pipeline.fallback && !streaming }
     }
@@ -359,6 +560,9 @@ impl Call {
     /// The caller has gone away.
     #[inline]
     pub fn cancel(mut self, pipeline: &Pipeline, now: Timestamp, notice: Notice<'_>) {
+        if self.phase == Phase::Waiting {
+            self.refund(pipeline);
+        }
         if self.is_running() {
             self.abandon(pipeline, now, notice);
         }

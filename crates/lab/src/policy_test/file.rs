@@ -17,6 +17,7 @@ pub(super) struct TestFile {
     pub(super) policy: Policy,
     pub(super) seed: u64,
     pub(super) cases: Vec<Case>,
+    pub(super) warnings: Vec<Diagnostic>,
 }
 
 /// One case.
@@ -100,7 +101,7 @@ config::table! {
 config::table! {
     /// What is to be seen: numbers, or comparisons such as `">= 3"`.
     struct LookTable {
-        /// The state of the breaker.
+        /// The state of the breaker; `"none"` where the policy has none.
         state: Wanted = text().then(state), optional;
         /// Executions of operations so far.
         executed: Wanted = count(), optional;
@@ -242,7 +243,7 @@ fn control(word: String, node: Node<'_>, reader: &mut Reader) -> Option<Control>
 
 fn state(word: String, node: Node<'_>, reader: &mut Reader) -> Option<Wanted> {
     let found = State::ALL.into_iter().find(|state| state.name() == word);
-    let found = found.map(|state| Wanted::Word(state.name().to_owned()));
+    let found = found.map(|state| Wanted::Word(state.name().to_owned())).or_else(|| none(&word));
     one_word(found, &word, &State::ALL.map(State::name), node, reader)
 }
 
@@ -372,7 +373,12 @@ fn step(table: StepTable, node: Node<'_>, reader: &mut Reader) -> Option<Step> {
         (_, Some(Expect::Seen(seen))) => Some(seen),
         (_, None) => None,
     };
-    let calling = Calling { script: calls.unwrap_or_default(), takes: takes.unwrap_or_default() };
+    let method = table.method.optional()?;
+    let calling = Calling {
+        script: calls.unwrap_or_default(),
+        takes: takes.unwrap_or_default(),
+        method: method.map(|method| method.to_ascii_uppercase()),
+    };
     Some(match kind {
         "call" => match starts {
             Some(name) => Step::Start { name, calling, expect: seen },
@@ -381,7 +387,7 @@ fn step(table: StepTable, node: Node<'_>, reader: &mut Reader) -> Option<Step> {
         "finish" => {
             let Some(outcome) = outcome.filter(|outcome| *outcome != Scripted::Hang) else {
                 let fix = "add for example `outcome = \"ok\"`";
-                reader.error(node.span(), "`finish` says not how the operation ends", fix);
+                reader.error(node.span(), "`finish` does not say how the operation ends", fix);
                 return None;
             };
             Step::Finish { name: finishes?, outcome, expect: seen }
@@ -429,7 +435,7 @@ pub(super) fn read(
     text: &str,
     from_file: FromFile<'_>,
 ) -> Result<TestFile, Vec<Diagnostic>> {
-    let (file, _) = read_file(file_name, text, &table::<FileTable>().then(complete))?;
+    let (file, warnings) = read_file(file_name, text, &table::<FileTable>().then(complete))?;
     let (source, seed, cases) = file;
     let policy = match source.value {
         PolicySource::Here(policy) => *policy,
@@ -445,7 +451,7 @@ pub(super) fn read(
             })?
         }
     };
-    Ok(TestFile { policy, seed, cases })
+    Ok(TestFile { policy, seed, cases, warnings })
 }
 
 fn complete(

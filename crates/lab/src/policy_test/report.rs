@@ -1,5 +1,6 @@
 //! What the cases came to, for people and for programs.
 
+use breakerbox::config::Diagnostic;
 use serde_json::{Value as Json, json};
 use std::fmt;
 
@@ -7,6 +8,7 @@ use std::fmt;
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     pub(super) cases: Vec<CaseReport>,
+    pub(super) warnings: Vec<Diagnostic>,
 }
 
 /// What one case came to.
@@ -42,6 +44,11 @@ impl Report {
         &self.cases
     }
 
+    /// What in the file is hardly what was meant.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
     /// How many came as expected.
     pub fn passed(&self) -> usize {
         self.cases.iter().filter(|case| case.passed()).count()
@@ -55,6 +62,7 @@ impl Report {
     /// The cases of another file after these.
     pub fn append(&mut self, mut other: Self) {
         self.cases.append(&mut other.cases);
+        self.warnings.append(&mut other.warnings);
     }
 
     /// `{"passed":n,"failed":n,"cases":[{"name","ok","step","expected","actual"}]}`.

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 /// Runs all cases, each on a policy of its own.
 pub(super) fn all_cases(file: &TestFile, text: &str) -> Report {
-    Report { cases: file.cases.iter().map(|case| run_case(file, case, text)).collect() }
+    let cases = file.cases.iter().map(|case| run_case(file, case, text)).collect();
+    Report { cases, warnings: file.warnings.clone() }
 }
 
 /// What was expected and what came.
@@ -38,7 +39,9 @@ fn run_case(file: &TestFile, case: &Case, text: &str) -> CaseReport {
             return CaseReport { failure: Some(failure), ..passed };
         }
     };
-    let mut world = World::new(settings, case.seed.unwrap_or(file.seed));
+    let methods = file.policy.retry.as_ref().map(|retry| retry.methods.clone());
+    let mut world =
+        World::new(settings, methods.unwrap_or_default(), case.seed.unwrap_or(file.seed));
     for (index, step) in case.steps.iter().enumerate() {
         if let Err(unmet) = run_step(&mut world, &step.value) {
             let failure = Failure {
@@ -59,6 +62,7 @@ fn settings(policy: &Policy) -> Result<Settings, SettingsError> {
     Ok(Settings {
         deadline: policy.deadline,
         attempt_timeout: policy.attempt_timeout,
+        retry: policy.retry.as_ref().map(|retry| retry.settings.clone()),
         breaker: breaker.transpose()?,
         endpoints: 1,
         fallback: policy.fallback.is_some(),
@@ -142,8 +146,8 @@ fn look(world: &World, Looks(looks): &Looks) -> Result<(), Unmet> {
     for (name, wanted) in looks {
         let came = came(world, seen.as_ref(), name);
         if !wanted.met_by(&came) {
-            expected.push(format!("{name} = {wanted}"));
-            actual.push(format!("{name} = {came}"));
+            expected.push(format!("{name}: {wanted}"));
+            actual.push(format!("{name}: {came}"));
         }
     }
     if expected.is_empty() {
@@ -173,8 +177,9 @@ fn came(world: &World, seen: Option<&Snapshot>, name: &str) -> Came {
         "in_flight" => Came::Count(world.in_flight()),
         "opened" => count(|seen| seen.opened),
         "elapsed" => duration(world.elapsed),
-        // There is no policy yet that lets calls wait, repeats them, or limits how many there are.
-        "queued" | "retries" | "hedges" => Came::Count(0),
+        "retries" => Came::Count(world.pipeline().retries()),
+        // There is no policy yet that lets calls wait, hedges them, or limits how many there are.
+        "queued" | "hedges" => Came::Count(0),
         _ => Came::Word("none"),
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Calling {
     pub(super) script: Vec<Scripted>,
     /// How long each execution takes, likewise.
     pub(super) takes: Vec<Duration>,
+    /// The HTTP method, in upper case; without one the call may be repeated.
+    pub(super) method: Option<String>,
 }
 
 impl Calling {

@@ -3,7 +3,10 @@
 use super::step::{Calling, Scripted};
 use breakerbox::Timestamp;
 use breakerbox::core::classify;
-use breakerbox::core::pipeline::{Action, Call, End, Ending, Event, Pipeline, Settings};
+use breakerbox::core::pipeline::{
+    Action, Call, End, Ending, Event, Hint, Pipeline, Settings, Start,
+};
+use breakerbox::core::retry::Failure;
 use breakerbox::{Control, Outcome, Transition};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,6 +14,8 @@ use std::time::Duration;
 /// A pipeline on virtual time, and its calls.
 pub(super) struct World {
     pipeline: Pipeline,
+    /// HTTP methods that may be repeated.
+    methods: Vec<String>,
     now: Timestamp,
     calls: Vec<Flight>,
     /// The numbers of the calls that have names.
@@ -45,8 +50,9 @@ struct Operation {
 pub(super) struct Hangs;
 
 impl World {
-    pub(super) fn new(settings: Settings, seed: u64) -> Self {
+    pub(super) fn new(settings: Settings, methods: Vec<String>, seed: u64) -> Self {
         Self {
+            methods,
             pipeline: Pipeline::new(settings, Timestamp::ZERO, seed),
             now: Timestamp::ZERO,
             calls: Vec::new(),
@@ -73,13 +79,18 @@ impl World {
 
     /// Begins a call; what it does at this very instant is done.
     pub(super) fn begin(&mut self, calling: Calling, name: Option<&str>) -> usize {
+        let repeatable = calling
+            .method
+            .as_ref()
+            .is_none_or(|method| self.methods.iter().any(|allowed| allowed == method));
+        let start = Start { repeatable, ..Start::default() };
         let number = self.calls.len();
         let label = match name {
             Some(name) => format!("call \"{name}\""),
             None => format!("call {}", number + 1),
         };
         let mut changes = Vec::new();
-        let (call, action) = self.pipeline.begin(self.now, None, &mut |_, it| changes.push(it));
+        let (call, action) = self.pipeline.begin(self.now, start, &mut |_, it| changes.push(it));
         self.log_changes(&changes);
         self.calls.push(Flight {
             label,
@@ -208,9 +219,20 @@ impl World {
             return;
         };
         let ending = ending(comes_to);
-        self.log(format!("{}: attempt {attempt} ends: {ending:?}", self.calls[number].label));
+        let how = match ending {
+            Ending::Success => "ok",
+            Ending::Failure => "fail",
+            Ending::Ignored => "ignored",
+            Ending::Panicked => "panic",
+        };
+        self.log(format!("{}: attempt {attempt} ends: {how}", self.calls[number].label));
         self.calls[number].ended = ending;
-        self.step(number, Event::Ended { attempt, ending });
+        let failure = match comes_to {
+            Scripted::Status(status) => Failure::Status(status),
+            _ => Failure::Other,
+        };
+        let hint = Hint { failure, ..Hint::NONE };
+        self.step(number, Event::Ended { attempt, ending, hint });
     }
 
     fn step(&mut self, number: usize, event: Event) {
@@ -224,7 +246,12 @@ impl World {
     /// Does what the machine says.
     fn carry_out(&mut self, number: usize, action: Action) {
         match action {
-            Action::Wait => {}
+            Action::Wait => {
+                let flight = &mut self.calls[number];
+                if !flight.call.as_ref().is_some_and(Call::is_attempting) {
+                    flight.operation = None;
+                }
+            }
             Action::Run { attempt, .. } => {
                 self.executed += 1;
                 let now = self.now;

@@ -5,9 +5,13 @@
 //! deadline as well and says, exactly once, how it ended.
 
 mod idle;
+mod replay;
 mod request;
 mod response;
+mod upload;
 
+pub use replay::Replay;
 pub(crate) use request::discard_upload;
 pub use request::{RequestBody, RequestBodyError};
 pub use response::{BodyEnd, ResponseBody, ResponseBodyError};
+pub use upload::Upload;

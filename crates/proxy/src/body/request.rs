@@ -15,6 +15,8 @@ use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use super::idle::IdleTimer;
+use super::replay::Reading;
+use super::upload::Upload;
 
 /// More than this of an upload that nobody wants is not read to keep its client's connection.
 const DISCARD_BYTES: usize = 16 * 1024 * 1024;
@@ -52,11 +54,14 @@ pub struct RequestBody {
     idle: IdleTimer,
     /// Set when the body has failed: HTTP/2 does not say so in the error of the request.
     failure: Option<Rc<Cell<bool>>>,
+    /// Set where somebody wants to know how far it has come.
+    upload: Option<Upload>,
 }
 
 #[derive(Debug)]
 enum Source {
     Client(Incoming),
+    Kept(Reading),
     Full(Option<Bytes>),
 }
 
@@ -69,6 +74,9 @@ pub enum RequestBodyError {
     /// The client sent nothing for the idle timeout.
     #[error("the client sent nothing of its request body for {0:?}")]
     IdleTimeout(Duration),
+    /// The body is being sent again from the front, so this attempt is over.
+    #[error("the request is being sent again")]
+    Superseded,
 }
 
 impl RequestBody {
@@ -78,6 +86,16 @@ impl RequestBody {
             source: Source::Client(incoming),
             idle: IdleTimer::new(idle_timeout, None),
             failure: None,
+            upload: None,
+        }
+    }
+
+    pub(super) fn reading(reading: Reading) -> Self {
+        Self {
+            source: Source::Kept(reading),
+            idle: IdleTimer::new(Duration::MAX, None),
+            failure: None,
+            upload: None,
         }
     }
 
@@ -88,12 +106,21 @@ impl RequestBody {
             source: Source::Full(bytes),
             idle: IdleTimer::new(Duration::MAX, None),
             failure: None,
+            upload: None,
         }
     }
 
     /// A body of no bytes.
     pub fn empty() -> Self {
         Self::full(Bytes::new())
+    }
+
+    /// How far this body has come, from now on; `None` if it is empty.
+    pub fn upload(&mut self) -> Option<Upload> {
+        if self.is_end_stream() {
+            return None;
+        }
+        Some(self.upload.get_or_insert_with(Upload::new).clone())
     }
 
     /// A flag that tells whether this body has failed, or `None` where it cannot.
@@ -123,9 +150,49 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        let this = &mut *self;
+        let polled = self.poll_source(cx);
+        if let Some(upload) = &self.upload {
+            match &polled {
+                Poll::Ready(_) => upload.moved(),
+                Poll::Pending => upload.waits_for_client(),
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Client(incoming) => incoming.is_end_stream(),
+            Source::Kept(reading) => reading.is_end_stream(),
+            Source::Full(bytes) => bytes.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Client(incoming) => incoming.size_hint(),
+            Source::Kept(reading) => reading.size_hint(),
+            Source::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |all| all.len() as u64))
+            }
+        }
+    }
+}
+
+impl RequestBody {
+    fn poll_source(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        let this = self;
         let incoming = match &mut this.source {
             Source::Client(incoming) => incoming,
+            Source::Kept(reading) => {
+                return match reading.poll(cx) {
+                    Poll::Ready(Some(Err(error))) => this.failed(error),
+                    polled => polled,
+                };
+            }
             Source::Full(bytes) => {
                 return Poll::Ready(bytes.take().map(|all| Ok(Frame::data(all))));
             }
@@ -141,22 +208,6 @@ impl Body for RequestBody {
                 Poll::Ready(_) => this.failed(RequestBodyError::IdleTimeout(this.idle.timeout())),
                 Poll::Pending => Poll::Pending,
             },
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Client(incoming) => incoming.is_end_stream(),
-            Source::Full(bytes) => bytes.is_none(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Client(incoming) => incoming.size_hint(),
-            Source::Full(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |all| all.len() as u64))
-            }
         }
     }
 }

@@ -3,19 +3,21 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::Poll;
 use std::time::Duration;
 
 use breakerbox::clock::Clock as _;
 use breakerbox::core::Timestamp;
-use breakerbox::core::pipeline::{Action, Call, End, Ending, Event};
-use breakerbox::{Outcome, TimeoutKind};
+use breakerbox::core::pipeline::{Action, Call, End, Ending, Event, Hint, Rejection, Start};
+use breakerbox::{Outcome, State, TimeoutKind};
 use http::{HeaderMap, Response};
 use tokio::time::{Instant, Sleep};
 
+use super::kept::{Kept, KeptResponse};
 use super::outcome;
-use super::{Policies, count};
-use crate::body::BodyEnd;
+use super::{Counts, Policies, count};
+use crate::body::{BodyEnd, Upload};
 use crate::pool::{SendError, UpstreamBody};
 
 /// A call that the machine has let through, until its response has ended. Dropping it gives the
@@ -27,9 +29,24 @@ pub struct Flight {
     begun: Timestamp,
     /// When the whole call must be over, its body too, even where its outcome is known before.
     deadline: Timestamp,
+    /// The attempt that runs, or ran last: its number, and where it goes.
+    attempt: u32,
     endpoint: usize,
+    /// How far its request has come, if that has a body.
+    upload: Option<Upload>,
+    /// What the attempts before came to, at last.
+    kept: Option<Kept>,
     /// The response is on its way to the client.
     streaming: bool,
+}
+
+/// What an attempt came to: a response to pass on, or nothing that would not be worth another one.
+#[derive(Debug)]
+pub enum Attempted {
+    /// The client gets this response.
+    Response(Response<UpstreamBody>),
+    /// The time for another attempt has come.
+    Again,
 }
 
 /// Why a call is over without a response of the upstream.
@@ -37,7 +54,9 @@ pub struct Flight {
 pub enum Stopped {
     /// No breaker admits it.
     BreakerOpen {
-        /// When one may.
+        /// The state of the breaker that will admit one first.
+        state: State,
+        /// When it may.
         retry_after: Option<Duration>,
     },
     /// Time ran out.
@@ -46,6 +65,8 @@ pub enum Stopped {
     NoResponse(SendError),
     /// The upstream's response was a failure, and the fallback stands in for it.
     Failed(Box<Response<UpstreamBody>>),
+    /// The last real answer was this failure, and there was no time for a better one.
+    Kept(Box<KeptResponse>),
 }
 
 impl Stopped {
@@ -56,7 +77,7 @@ impl Stopped {
             Self::Timeout(TimeoutKind::Attempt) => "timeout",
             Self::Timeout(TimeoutKind::Deadline) => "deadline",
             Self::NoResponse(error) => error.kind().name(),
-            Self::Failed(_) => "status",
+            Self::Failed(_) | Self::Kept(_) => "status",
         }
     }
 }
@@ -71,26 +92,44 @@ pub struct Over {
 }
 
 impl Flight {
-    /// Begins a call. `left`: how much time its client has, where that is known and believed.
+    /// Begins a call.
     ///
     /// # Errors
     ///
     /// It does not get through.
-    pub fn begin(policies: &Arc<Policies>, left: Option<Duration>) -> Result<Self, Over> {
+    pub async fn begin(policies: &Arc<Policies>, start: Start) -> Result<Self, Over> {
         let now = policies.now();
-        let (call, action) = policies.pipeline.begin(now, left, &mut |endpoint, change| {
+        let (call, action) = policies.pipeline.begin(now, start, &mut |endpoint, change| {
             policies.changed(endpoint, change);
         });
-        let policies = Arc::clone(policies);
+        let mut flight = Self {
+            policies: Arc::clone(policies),
+            deadline: call.deadline(),
+            call: Some(call),
+            begun: now,
+            attempt: 1,
+            endpoint: 0,
+            upload: None,
+            kept: None,
+            streaming: false,
+        };
         match action {
-            Action::Run { endpoint, .. } => {
-                let deadline = call.deadline();
-                let call = Some(call);
-                Ok(Self { policies, call, begun: now, deadline, endpoint, streaming: false })
+            Action::Run { attempt, endpoint } => {
+                (flight.attempt, flight.endpoint) = (attempt, endpoint);
+                Ok(flight)
             }
-            Action::Done { end, fallback } => Err(policies.over(end, fallback)),
-            Action::Wait => unreachable!("the machine has begun the call or ended it"),
+            Action::Done { end, fallback } => {
+                flight.call = None;
+                Err(flight.over(end, fallback))
+            }
+            // No breaker admits it yet.
+            Action::Wait => flight.wait().await.map(|()| flight),
         }
+    }
+
+    /// The number of the attempt, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
     }
 
     /// The number of the endpoint it goes to.
@@ -109,20 +148,60 @@ impl Flight {
         self.left().and_then(|left| Instant::now().checked_add(left))
     }
 
-    /// Waits for the headers of the response, as long as the machine allows.
+    /// The request of the next attempt has a body that may take its client a while to send.
+    pub fn watch(&mut self, upload: Option<Upload>) {
+        self.upload = upload;
+    }
+
+    /// Tells the machine how much of the time so far was the client's.
+    fn waited_for_client(&mut self) {
+        if let (Some(upload), Some(call)) = (&self.upload, &mut self.call) {
+            let from = self.policies.now() - upload.upstreams_turn();
+            call.waited_for_caller(&self.policies.pipeline, from);
+        }
+    }
+
+    /// Waits for the headers of the response, as long as the machine allows; where the machine wants
+    /// another attempt, until its time has come. `is_kept`: whether the request can be sent again.
     ///
     /// # Errors
     ///
     /// Time ran out, there was no response, or the fallback stands in for it.
-    pub async fn response(
+    pub async fn attempted(
         &mut self,
         attempt: impl Future<Output = Result<Response<UpstreamBody>, SendError>>,
-    ) -> Result<Response<UpstreamBody>, Over> {
+        is_kept: impl Fn() -> bool,
+    ) -> Result<Attempted, Over> {
+        let result = self.run(attempt, &is_kept).await?;
+        self.waited_for_client();
+        if !is_kept() {
+            self.not_repeatable();
+        }
+        match result {
+            None => {}
+            Some(Ok(response)) => {
+                if let Some(response) = self.headers(response)? {
+                    self.record_latency();
+                    return Ok(Attempted::Response(response));
+                }
+            }
+            Some(Err(error)) => self.no_response(error, is_kept())?,
+        }
+        self.wait().await?;
+        Ok(Attempted::Again)
+    }
+
+    /// Runs an attempt to its end; `None` if it timed out and is to be repeated.
+    async fn run(
+        &mut self,
+        attempt: impl Future<Output = Result<Response<UpstreamBody>, SendError>>,
+        is_kept: &impl Fn() -> bool,
+    ) -> Result<Option<Result<Response<UpstreamBody>, SendError>>, Over> {
         let mut attempt = pin!(attempt);
         let mut timer: Pin<&mut Option<Sleep>> = pin!(None);
-        let answer = poll_fn(|cx| {
+        poll_fn(|cx| {
             if let Poll::Ready(result) = attempt.as_mut().poll(cx) {
-                return Poll::Ready(Ok(result));
+                return Poll::Ready(Ok(Some(result)));
             }
             loop {
                 let due = self.call.as_ref().map_or(Timestamp::NEVER, Call::due);
@@ -135,45 +214,95 @@ impl Flight {
                 let sleep = timer.as_mut().as_pin_mut().expect("it has just been made");
                 std::task::ready!(sleep.poll(cx));
                 timer.set(None);
-                // What time does happens when it is due, however late it is noticed: else a probe
-                // that times out would always be found after its lease.
-                if let Action::Done { end, fallback } = self.step_at(due, Event::Time) {
-                    return Poll::Ready(Err(self.policies.over(end, fallback)));
+                self.waited_for_client();
+                if !is_kept() {
+                    self.not_repeatable();
+                }
+                match self.step(Event::Time) {
+                    Action::Done { end, fallback } => {
+                        return Poll::Ready(Err(self.over(end, fallback)));
+                    }
+                    _ if !self.call.as_ref().is_some_and(Call::is_attempting) => {
+                        return Poll::Ready(Ok(None));
+                    }
+                    Action::Wait | Action::Run { .. } => {}
                 }
             }
         })
-        .await;
-        self.policies.latency.record(self.policies.now().since(self.begun));
-        match answer {
-            Ok(Ok(response)) => self.headers(response),
-            Ok(Err(error)) => {
-                let fallback = self.end(outcome::of_error(&error).into());
-                count(&self.policies.counts.no_response);
+        .await
+    }
+
+    /// Waits until the machine begins the next attempt.
+    async fn wait(&mut self) -> Result<(), Over> {
+        loop {
+            let due = self.call.as_ref().map_or(Timestamp::NEVER, Call::due);
+            self.policies.sleep_until(due).await;
+            match self.step(Event::Time) {
+                Action::Run { attempt, endpoint } => {
+                    (self.attempt, self.endpoint) = (attempt, endpoint);
+                    return Ok(());
+                }
+                Action::Done { end, fallback } => return Err(self.over(end, fallback)),
+                Action::Wait => {}
+            }
+        }
+    }
+
+    /// There is no response; another attempt is made if this returns.
+    fn no_response(&mut self, error: SendError, is_kept: bool) -> Result<(), Over> {
+        let hint = outcome::hint_of_error(&error);
+        let hint = Hint { never_sent: hint.never_sent && is_kept, ..hint };
+        match self.end(outcome::of_error(&error).into(), hint) {
+            Action::Wait => {
+                self.kept = Some(Kept::Error(error));
+                Ok(())
+            }
+            Action::Run { .. } => Ok(()),
+            Action::Done { fallback, .. } => {
+                self.ended(fallback, |counts| &counts.no_response);
+
                 Err(Over { stopped: Stopped::NoResponse(error), fallback })
             }
-            Err(over) => Err(over),
         }
     }
 
     /// The headers are here. If they are a failure, or say nothing, that is the outcome; else it is
-    /// known at the end of the body.
+    /// known at the end of the body. `None`: another attempt is made.
     fn headers(
         &mut self,
         response: Response<UpstreamBody>,
-    ) -> Result<Response<UpstreamBody>, Over> {
+    ) -> Result<Option<Response<UpstreamBody>>, Over> {
         match outcome::of_headers(&response) {
             Outcome::Success => {
-                self.step(Event::ResponseStarted { attempt: 1 });
+                self.step(Event::ResponseStarted { attempt: self.attempt });
                 self.streaming = true;
             }
-            outcome => {
-                if self.end(outcome.into()) {
-                    return Err(Over { stopped: Stopped::Failed(Box::new(response)), fallback: true });
+            outcome => match self.end(outcome.into(), outcome::hint_of_headers(&response)) {
+                Action::Wait => {
+                    self.kept = Some(Kept::Response(KeptResponse::new(response)));
+                    return Ok(None);
                 }
-            }
+                Action::Done { fallback: true, .. } => {
+                    self.ended(true, |counts| &counts.fallbacks);
+                    let stopped = Stopped::Failed(Box::new(response));
+                    return Err(Over { stopped, fallback: true });
+                }
+                Action::Done { .. } | Action::Run { .. } => {}
+            },
         }
         count(&self.policies.counts.delivered);
-        Ok(response)
+        Ok(Some(response))
+    }
+
+    fn record_latency(&self) {
+        self.policies.latency.record(self.policies.now().since(self.begun));
+    }
+
+    /// The request cannot be sent again.
+    fn not_repeatable(&mut self) {
+        if let Some(call) = &mut self.call {
+            call.not_repeatable();
+        }
     }
 
     /// What is to be told of the end of a response's body, if that is still of interest.
@@ -182,10 +311,14 @@ impl Flight {
         let in_trailers = outcome::comes_in_trailers(headers);
         Some(move |end: BodyEnd| match end {
             BodyEnd::Complete { trailers } if in_trailers => {
-                self.end(outcome::of_grpc_trailers(trailers.as_ref()).into());
+                self.end(outcome::of_grpc_trailers(trailers.as_ref()).into(), Hint::NONE);
             }
-            BodyEnd::Complete { .. } => drop(self.end(Ending::Success)),
-            BodyEnd::UpstreamFailed | BodyEnd::IdleTimeout => drop(self.end(Ending::Failure)),
+            BodyEnd::Complete { .. } => {
+                self.end(Ending::Success, Hint::NONE);
+            }
+            BodyEnd::UpstreamFailed | BodyEnd::IdleTimeout => {
+                self.end(Ending::Failure, Hint::NONE);
+            }
             BodyEnd::DeadlineExceeded => {
                 // Its timer is a little finer than ours: the machine decides whose deadline it was.
                 let due = self.call.as_ref().map_or(Timestamp::ZERO, Call::due);
@@ -198,10 +331,48 @@ impl Flight {
         })
     }
 
-    /// The attempt has ended so. Whether the fallback stands in.
-    fn end(&mut self, ending: Ending) -> bool {
-        let action = self.step(Event::Ended { attempt: 1, ending });
-        matches!(action, Action::Done { fallback: true, .. })
+    /// The attempt has ended so.
+    fn end(&mut self, ending: Ending, hint: Hint) -> Action {
+        let attempt = self.attempt;
+        self.step(Event::Ended { attempt, ending, hint })
+    }
+
+    /// The call is over without a response to pass on.
+    fn over(&mut self, end: End, fallback: bool) -> Over {
+        let counts = &self.policies.counts;
+        let (stopped, kind): (_, fn(&Counts) -> &AtomicU64) = match end {
+            End::Rejected(rejection) => {
+                count(&counts.rejections);
+                let Rejection::BreakerOpen { state, retry_after } = rejection;
+                (Stopped::BreakerOpen { state, retry_after }, |counts| &counts.breaker_open)
+            }
+            End::AttemptTimeout { .. } => {
+                count(&counts.attempt_timeouts);
+                (Stopped::Timeout(TimeoutKind::Attempt), |counts| &counts.timeout)
+            }
+            // Only where time ran out is what an attempt came to before taken out again.
+            End::DeadlineExceeded { .. } | End::Delivered { .. } => {
+                count(&counts.deadlines);
+                match self.kept.take() {
+                    Some(Kept::Response(response)) => {
+                        (Stopped::Kept(Box::new(response)), |counts| &counts.delivered)
+                    }
+                    Some(Kept::Error(error)) => {
+                        (Stopped::NoResponse(error), |counts| &counts.no_response)
+                    }
+                    None => (Stopped::Timeout(TimeoutKind::Deadline), |counts| &counts.deadline),
+                }
+            }
+        };
+        self.ended(fallback, kind);
+        Over { stopped, fallback }
+    }
+
+    /// Counts a call that has ended: by its kind, or as one that the fallback answers.
+    fn ended(&self, fallback: bool, kind: fn(&Counts) -> &AtomicU64) {
+        let counts = &self.policies.counts;
+        count(if fallback { &counts.fallbacks } else { kind(counts) });
+        self.record_latency();
     }
 
     fn step(&mut self, event: Event) -> Action {
@@ -240,24 +411,5 @@ impl Policies {
         let tick = self.clock.tick();
         // A coarse clock lags behind by up to a tick: with one more it has arrived as well.
         tokio::time::sleep(due.since(self.now()).saturating_add(tick))
-    }
-
-    fn over(&self, end: End, fallback: bool) -> Over {
-        let stopped = match end {
-            End::Rejected(rejection) => {
-                count(&self.counts.breaker_open);
-                Stopped::BreakerOpen { retry_after: rejection.retry_after() }
-            }
-            End::AttemptTimeout { .. } => {
-                count(&self.counts.attempt_timeouts);
-                Stopped::Timeout(TimeoutKind::Attempt)
-            }
-            End::DeadlineExceeded { .. } => {
-                count(&self.counts.deadlines);
-                Stopped::Timeout(TimeoutKind::Deadline)
-            }
-            End::Delivered { .. } => unreachable!("a delivered response is not over"),
-        };
-        Over { stopped, fallback }
     }
 }

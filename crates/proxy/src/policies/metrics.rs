@@ -53,20 +53,33 @@ impl Metrics {
     }
 
     fn calls(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let mut family = counters(encoder, "breakerbox_calls", "What became of calls; a fallback counts beside its cause")?;
+        let mut family =
+            counters(encoder, "breakerbox_calls", "Calls, each counted once, by what came of it")?;
         for policies in self.0.iter() {
             for (kind, counter) in kinds(policies) {
                 let labels = [("upstream", policies.name()), ("kind", kind)];
                 count(&mut family, labels, counter.load(Ordering::Relaxed))?;
             }
         }
-        let help = "Calls that a policy rejected without sending them";
+        let help = "Calls that a policy rejected, answered by the fallback or not";
         let mut family = counters(encoder, "breakerbox_rejections", help)?;
         for policies in self.0.iter() {
             let labels =
                 [("upstream", policies.name()), ("policy", "breaker"), ("reason", "breaker_open")];
-            count(&mut family, labels, policies.counts().breaker_open.load(Ordering::Relaxed))?;
+            count(&mut family, labels, policies.counts().rejections.load(Ordering::Relaxed))?;
         }
+        let help = "Calls that ran out of time, answered by the fallback or not";
+        let mut family = counters(encoder, "breakerbox_timeouts", help)?;
+        for policies in self.0.iter() {
+            let counts = policies.counts();
+            for (kind, counter) in
+                [("attempt", &counts.attempt_timeouts), ("deadline", &counts.deadlines)]
+            {
+                let labels = [("upstream", policies.name()), ("kind", kind)];
+                count(&mut family, labels, counter.load(Ordering::Relaxed))?;
+            }
+        }
+        self.retries(encoder)?;
         let help = "Time from the arrival of a request to the headers of its response, in seconds";
         let name = "breakerbox_request_duration_seconds";
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
@@ -91,6 +104,36 @@ impl Metrics {
         Ok(())
     }
 
+    fn retries(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let retrying = || self.0.iter().filter(|policies| policies.retry().is_some());
+        type Read = fn(&Policies) -> u64;
+        let counts: [(&str, &str, Read); 2] = [
+            ("breakerbox_retry_attempts", "Attempts that were repetitions", |policies| {
+                policies.pipeline().retries()
+            }),
+            (
+                "breakerbox_retry_refused_by_budget",
+                "Repetitions not made because the budget was spent",
+                |policies| policies.pipeline().refused_by_budget(),
+            ),
+        ];
+        for (metric, help, read) in counts {
+            let mut family = counters(encoder, metric, help)?;
+            for policies in retrying() {
+                count(&mut family, [("upstream", policies.name())], read(policies))?;
+            }
+        }
+        let help = "Repetitions that the budget has left";
+        let name = "breakerbox_retry_budget_left";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for policies in retrying() {
+            if let Some(left) = policies.pipeline().budget_left(policies.now()) {
+                gauge(&mut family, [("upstream", policies.name())], left)?;
+            }
+        }
+        Ok(())
+    }
+
     fn breakers(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         type Read = fn(&Snapshot) -> u64;
         let by_kind: [(&str, Read); 4] = [
@@ -107,11 +150,14 @@ impl Metrics {
                 count(&mut family, labels, read(&seen))?;
             }
         }
-        let plain: [(&str, &str, Read); 6] = [
-            ("breakerbox_breaker_rejected", "Calls not admitted", |seen| seen.rejected),
+        let plain: [(&str, &str, Read); 5] = [
+            (
+                "breakerbox_breaker_rejected",
+                "Calls not admitted here; another endpoint may have",
+                |seen| seen.rejected,
+            ),
             ("breakerbox_breaker_slow", "Calls that took longer than slow_call", |seen| seen.slow),
             ("breakerbox_breaker_opened", "How often the circuit opened", |seen| seen.opened),
-            ("breakerbox_breaker_late", "Results of a state that had ended", |seen| seen.late),
             ("breakerbox_breaker_unrecorded", "Calls while disabled", |seen| seen.unrecorded),
             ("breakerbox_breaker_leases_expired", "Probes that did not come back", |seen| {
                 seen.leases_expired
@@ -167,8 +213,11 @@ impl Metrics {
                     .encode_counter(&time.as_secs_f64(), None::<&Exemplar<Labels<'_, 0>, f64>>)?;
             }
         }
-        let mut family =
-            counters(encoder, "breakerbox_breaker_transitions", "Changes of state, by from and to")?;
+        let mut family = counters(
+            encoder,
+            "breakerbox_breaker_transitions",
+            "Changes of state, by from and to",
+        )?;
         for policies in self.0.iter() {
             for (endpoint, (name, _)) in policies.breakers().enumerate() {
                 for (from, to) in pairs() {
@@ -195,8 +244,8 @@ fn kinds(policies: &Policies) -> [(&'static str, &AtomicU64); 7] {
         ("delivered", &counts.delivered),
         ("fallback", &counts.fallbacks),
         ("breaker_open", &counts.breaker_open),
-        ("timeout", &counts.attempt_timeouts),
-        ("deadline", &counts.deadlines),
+        ("timeout", &counts.timeout),
+        ("deadline", &counts.deadline),
         ("no_response", &counts.no_response),
         ("cancelled", &counts.cancelled),
     ]

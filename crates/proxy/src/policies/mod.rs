@@ -3,18 +3,21 @@
 
 mod answer;
 mod flight;
+mod kept;
 pub mod metrics;
 mod outcome;
 pub mod view;
 
 pub use answer::FallbackAnswer;
-pub use flight::{Flight, Over, Stopped};
+pub use flight::{Attempted, Flight, Over, Stopped};
+pub use kept::KeptResponse;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use breakerbox::clock::{Clock as _, SystemClock};
+use breakerbox::config::Retry;
 use breakerbox::core::breaker::{self, Breaker, Rules, SettingsError};
 use breakerbox::core::pipeline::{Pipeline, Settings};
 use breakerbox::core::{Histogram, Timestamp};
@@ -68,6 +71,7 @@ pub struct Policies {
     breakers: Vec<String>,
     pipeline: Pipeline,
     clock: SystemClock,
+    retry: Option<Retry>,
     fallback: Option<FallbackAnswer>,
     counts: Counts,
     /// From the request's arrival to the headers of its response, whatever it was.
@@ -76,23 +80,29 @@ pub struct Policies {
     transitions: Vec<[[AtomicU64; State::ALL.len()]; State::ALL.len()]>,
 }
 
-/// What became of the calls to one upstream.
+/// What became of the calls to one upstream. Each call is in one of the first seven.
 #[derive(Debug, Default)]
 pub struct Counts {
     /// Answered by the upstream, whatever the status.
     pub delivered: AtomicU64,
-    /// Answered by the fallback.
+    /// Answered by the fallback, whatever the reason.
     pub fallbacks: AtomicU64,
-    /// Not sent, because no breaker admitted it.
+    /// Rejected, because no breaker admitted it.
     pub breaker_open: AtomicU64,
     /// Ran into the attempt timeout.
-    pub attempt_timeouts: AtomicU64,
-    /// Ran into the deadline.
-    pub deadlines: AtomicU64,
-    /// The upstream gave no response.
+    pub timeout: AtomicU64,
+    /// Ran into the deadline before the headers of a response.
+    pub deadline: AtomicU64,
+    /// The upstream gave no response, or the client's own body failed.
     pub no_response: AtomicU64,
     /// The client went away before the headers of a response.
     pub cancelled: AtomicU64,
+    /// All rejections by breakers, those answered by the fallback too.
+    pub rejections: AtomicU64,
+    /// All calls that ended by an attempt timeout.
+    pub attempt_timeouts: AtomicU64,
+    /// All calls that ended by a deadline, in the middle of a body too.
+    pub deadlines: AtomicU64,
 }
 
 /// One more.
@@ -111,6 +121,7 @@ impl Policies {
         let settings = Settings {
             deadline: policy.deadline,
             attempt_timeout: policy.attempt_timeout,
+            retry: policy.retry.as_ref().map(|retry| retry.settings.clone()),
             breaker: rules,
             endpoints: upstream.endpoints.len(),
             fallback: policy.fallback.is_some(),
@@ -121,6 +132,7 @@ impl Policies {
             breakers: upstream.endpoints.iter().map(breaker).collect(),
             pipeline: Pipeline::new(settings, clock.now(), fastrand::u64(..)),
             clock,
+            retry: policy.retry.clone(),
             fallback: policy.fallback.as_ref().map(FallbackAnswer::new),
             counts: Counts::default(),
             latency: Histogram::new(),
@@ -147,6 +159,11 @@ impl Policies {
         &self.pipeline
     }
 
+    /// What is repeated, where anything is.
+    pub fn retry(&self) -> Option<&Retry> {
+        self.retry.as_ref()
+    }
+
     /// The present, on the one clock of the gateway.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
@@ -162,11 +179,9 @@ impl Policies {
         &self.latency
     }
 
-    /// The answer for a call that came to nothing, where the file gives one. It is counted.
-    pub fn fall_back(&self) -> Option<&FallbackAnswer> {
-        let fallback = self.fallback.as_ref()?;
-        count(&self.counts.fallbacks);
-        Some(fallback)
+    /// The answer for a call that came to nothing, where the file gives one.
+    pub fn fallback(&self) -> Option<&FallbackAnswer> {
+        self.fallback.as_ref()
     }
 
     /// How often the breaker of an endpoint went from one state to another.

@@ -1,8 +1,12 @@
 //! What an upstream's answer counts as; the rules are core's.
 
+use std::time::{Duration, SystemTime};
+
 use breakerbox::Outcome;
 use breakerbox::core::classify;
-use http::header::CONTENT_TYPE;
+use breakerbox::core::pipeline::Hint;
+use breakerbox::core::retry::Failure;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Response};
 
 use crate::pool::{SendError, SendErrorKind};
@@ -16,6 +20,39 @@ pub(super) fn of_error(error: &SendError) -> Outcome {
         | SendErrorKind::Reset
         | SendErrorKind::Protocol => Outcome::Failure,
     }
+}
+
+/// What a retry policy is told of a request that got no response.
+pub(super) fn hint_of_error(error: &SendError) -> Hint {
+    let failure = match error.kind() {
+        SendErrorKind::Connect => Failure::Connect,
+        SendErrorKind::RefusedStream => Failure::RefusedStream,
+        SendErrorKind::Reset => Failure::Reset,
+        SendErrorKind::Protocol | SendErrorKind::ClientBody => Failure::Other,
+    };
+    Hint { failure, retry_after: None, never_sent: error.never_sent() }
+}
+
+/// What a retry policy is told of the headers of a response.
+pub(super) fn hint_of_headers<B>(response: &Response<B>) -> Hint {
+    let headers = response.headers();
+    let failure = match grpc_status(headers).filter(|_| is_grpc(headers)) {
+        Some(code) => Failure::Grpc(code),
+        None => Failure::Status(response.status().as_u16()),
+    };
+    let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = retry_after.and_then(|value| retry_after_of(value, SystemTime::now()));
+    Hint { failure, retry_after, never_sent: false }
+}
+
+/// `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3); a date that has passed is now.
+fn retry_after_of(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
 }
 
 /// What can be told from the headers of a response. gRPC says it here only if there is no body.
@@ -52,4 +89,22 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 
 fn grpc_status(headers: &HeaderMap) -> Option<u32> {
     headers.get("grpc-status")?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let of = |value| retry_after_of(value, now);
+        assert_eq!(of("120"), Some(Duration::from_secs(120)));
+        assert_eq!(of(" 0 "), Some(Duration::ZERO));
+        assert_eq!(of("Sun, 06 Nov 1994 08:50:37 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(of("Sun, 06 Nov 1994 08:48:37 GMT"), Some(Duration::ZERO));
+        assert_eq!(of("soon"), None);
+        assert_eq!(of("-1"), None);
+        assert_eq!(of("1.5"), None);
+    }
 }

@@ -52,9 +52,9 @@ pub fn health(all: &AllPolicies) -> (bool, Value) {
         let now = policies.now();
         let admits = policies.admits();
         healthy &= admits;
-        let breakers = policies.breakers().map(|(name, breaker)| {
-            (name.to_owned(), Value::from(breaker.state(now).name()))
-        });
+        let breakers = policies
+            .breakers()
+            .map(|(name, breaker)| (name.to_owned(), Value::from(breaker.state(now).name())));
         let view = json!({
             "admits": admits,
             "breakers": breakers.collect::<serde_json::Map<_, _>>(),

@@ -39,7 +39,10 @@ pub(super) struct Core {
     pub(super) sockets: Vec<TcpListener>,
     /// The admin listener's, on the first core.
     pub(super) admin: Option<TcpListener>,
+    pub(super) has_admin: bool,
     pub(super) readiness: Arc<Readiness>,
+    /// How many cores still have something under way.
+    pub(super) serving: Arc<watch::Sender<usize>>,
     /// How long what is in flight may take, once shutting down has begun.
     pub(super) shutdown: watch::Receiver<Option<Duration>>,
 }
@@ -75,6 +78,12 @@ impl Core {
         }
         connections.drain();
         self.wait_for_the_last(&connections).await;
+        self.serving.send_modify(|serving| *serving -= 1);
+        if self.has_admin {
+            // `/ready` is asked until the end: of all cores, not of this one.
+            let mut serving = self.serving.subscribe();
+            let _ = serving.wait_for(|serving| *serving == 0).await;
+        }
         if connections.open() > 0 {
             tracing::warn!(open = connections.open(), "the grace period is over");
         }

@@ -80,6 +80,7 @@ impl Server {
         let mut admin = admin.transpose()?;
 
         let (shutdown, shutdown_seen) = watch::channel(None);
+        let serving = Arc::new(watch::Sender::new(cores.get()));
         let running = Running {
             addresses: bound.iter().map(|bound| bound.address).collect(),
             admin_address: admin.as_ref().map(|bound| bound.address),
@@ -96,6 +97,8 @@ impl Server {
                 policies: running.policies.clone(),
                 limits: options.limits,
                 sockets: bound.iter_mut().filter_map(|bound| bound.sockets.pop()).collect(),
+                has_admin: number == 0 && admin.is_some(),
+                serving: serving.clone(),
                 admin: admin.as_mut().and_then(|bound: &mut Bound| bound.sockets.pop()),
                 readiness: running.readiness.clone(),
                 shutdown: shutdown_seen.clone(),

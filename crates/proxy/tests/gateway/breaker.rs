@@ -173,8 +173,10 @@ async fn the_wait_is_rounded_up_to_whole_seconds_and_never_0() {
 #[tokio::test]
 async fn a_rejected_upload_gets_its_answer() {
     let upstream = Upstream::moody().await;
-    let gateway =
-        Protected::new(upstream.address, "breaker = { consecutive_failures = 1, open_for = '60s' }");
+    let gateway = Protected::new(
+        upstream.address,
+        "breaker = { consecutive_failures = 1, open_for = '60s' }",
+    );
     assert_eq!(gateway.outcome("/500").await.0, 500);
     let (mut client, _) = client::http1(gateway.address).await;
     let body = full(vec![b'x'; 4 * 1024 * 1024]);

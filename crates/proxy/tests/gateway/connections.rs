@@ -110,9 +110,8 @@ async fn an_upstream_that_is_not_there_is_a_502() {
         assert_eq!(response.status(), 502);
         assert_eq!(response.headers()["breakerbox-reason"], "connect");
         assert_eq!(response.headers()["content-type"], "application/json");
-        let expected = format!(
-            r#"{{"error":"cannot connect to {gone}: Connection refused (os error 111)","upstream":"posts","reason":"connect"}}"#
-        );
+        // Where the endpoint is, is not for strangers.
+        let expected = r#"{"error":"The upstream cannot be connected to.","upstream":"posts","reason":"connect"}"#;
         assert_eq!(client::text(response).await, expected);
     }
 }
@@ -126,7 +125,7 @@ async fn a_name_that_cannot_be_resolved_is_a_502() {
     let response = client::get(running.addresses()[0], "/").await;
     assert_eq!(response.status(), 502);
     let text = client::text(response).await;
-    assert!(text.contains("cannot connect to no-such-host.invalid:80"), "{text}");
+    assert!(text.contains("cannot be connected to"), "{text}");
 }
 
 #[tokio::test]
@@ -140,7 +139,7 @@ async fn a_reset_before_the_headers_is_a_502() {
     assert_eq!(response.status(), 502);
     assert_eq!(response.headers()["breakerbox-reason"], "reset");
     let text = client::text(response).await;
-    assert!(text.contains("closed the connection before its response headers"), "{text}");
+    assert!(text.contains("closed the connection before its response"), "{text}");
     // A request that may have been worked on is not sent again.
     assert_eq!(upstream.connections(), 1);
 }

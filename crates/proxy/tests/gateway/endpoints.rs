@@ -60,15 +60,23 @@ async fn where_none_admits_the_rejection_says_when_the_first_may() {
     };
     assert!((20..=30).contains(&wait().await.unwrap()));
     // One that only a person can release does not hide when the other may.
-    assert!(gateway.running.policies().find("posts").unwrap().control(
-        &format!("posts@{first}"),
-        breakerbox::Control::Isolate,
-    ));
+    assert!(
+        gateway
+            .running
+            .policies()
+            .find("posts")
+            .unwrap()
+            .control(&format!("posts@{first}"), breakerbox::Control::Isolate,)
+    );
     assert!((20..=30).contains(&wait().await.unwrap()));
-    assert!(gateway.running.policies().find("posts").unwrap().control(
-        "posts",
-        breakerbox::Control::Isolate,
-    ));
+    assert!(
+        gateway
+            .running
+            .policies()
+            .find("posts")
+            .unwrap()
+            .control("posts", breakerbox::Control::Isolate,)
+    );
     assert_eq!(wait().await, None);
 }
 
@@ -120,15 +128,13 @@ async fn an_endpoint_that_is_back_is_found_by_a_probe() {
             let (mut stream, _) = listener.accept().await.unwrap();
             tokio::spawn(async move {
                 crate::support::raw::read_until(&mut stream, "\r\n\r\n").await;
-                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nback";
+                let answer =
+                    b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nback";
                 let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await;
             });
         }
     });
-    within(async {
-        while gateway.seen("/").await.body.as_deref() != Some("back") {}
-    })
-    .await;
+    within(async { while gateway.seen("/").await.body.as_deref() != Some("back") {} }).await;
     assert_eq!(gateway.state().await, "closed");
     let mut back = 0;
     for _ in 0..10 {

@@ -24,9 +24,7 @@ async fn answer(request: Request<hyper::body::Incoming>) -> Response<AnyBody> {
         Response::builder().header("content-type", request.headers()["content-type"].clone());
     let path = request.uri().path()[1..].to_owned();
     match path.split_once('/') {
-        Some(("headers", status)) => {
-            response.header("grpc-status", status).body(empty()).unwrap()
-        }
+        Some(("headers", status)) => response.header("grpc-status", status).body(empty()).unwrap(),
         Some(("trailers", status)) => {
             let (sender, body) = channel();
             let trailers = trailers(status);
@@ -85,7 +83,8 @@ async fn each_status_counts_in_the_trailers_and_alone_in_the_headers() {
         ("8", "ignored"),
     ];
     let gateway = gateway(PATIENT).await;
-    let mut expected = std::collections::BTreeMap::from([("successes", 0), ("failures", 0), ("ignored", 0)]);
+    let mut expected =
+        std::collections::BTreeMap::from([("successes", 0), ("failures", 0), ("ignored", 0)]);
     for (status, outcome) in statuses {
         let seen = call(&gateway, &format!("/trailers/{status}"), "application/grpc").await;
         assert_eq!(seen.unwrap()["grpc-status"], status);
@@ -110,13 +109,18 @@ async fn an_answer_without_a_status_was_cut_off() {
 async fn what_is_not_grpc_has_no_status_in_its_trailers() {
     let gateway = gateway(PATIENT).await;
     // gRPC-Web has its status in the body, where it is not looked for.
-    let content_types =
-        ["application/grpc-web", "application/grpc-web+proto", "application/grpc-web-text", "text/plain"];
+    let content_types = [
+        "application/grpc-web",
+        "application/grpc-web+proto",
+        "application/grpc-web-text",
+        "text/plain",
+    ];
     for (successes, content_type) in (1..).zip(content_types) {
         call(&gateway, "/no-trailers", content_type).await.unwrap();
         assert_counts(&gateway.at_rest().await, &[("successes", successes), ("failures", 0)]);
     }
-    for content_type in ["application/grpc", "Application/gRPC; charset=x", "application/grpc+json"] {
+    for content_type in ["application/grpc", "Application/gRPC; charset=x", "application/grpc+json"]
+    {
         call(&gateway, "/no-trailers", content_type).await.unwrap();
     }
     assert_counts(&gateway.at_rest().await, &[("successes", 4), ("failures", 3)]);
@@ -134,7 +138,8 @@ async fn unavailable_in_the_trailers_opens_the_circuit() {
 
 #[tokio::test]
 async fn unavailable_in_the_headers_is_replaced_by_the_fallback_and_in_the_trailers_is_too_late() {
-    let gateway = gateway(&format!("{PATIENT}\nfallback = {{ status = 203, text = 'instead' }}")).await;
+    let gateway =
+        gateway(&format!("{PATIENT}\nfallback = {{ status = 203, text = 'instead' }}")).await;
     let (mut client, _) = client::http2(gateway.address).await;
     let mut seen = Vec::new();
     for path in ["/headers/14", "/headers/0", "/headers/5", "/headers/8", "/trailers/14"] {
@@ -153,14 +158,15 @@ async fn unavailable_in_the_headers_is_replaced_by_the_fallback_and_in_the_trail
 #[tokio::test]
 async fn a_client_that_goes_away_before_the_trailers_is_ignored() {
     let (told, mut asked) = tokio::sync::mpsc::unbounded_channel();
-    let upstream = Upstream::http2(move |_| {
-        let (sender, body) = channel();
-        told.send(sender).unwrap();
-        async move {
-            Response::builder().header("content-type", "application/grpc").body(body).unwrap()
-        }
-    })
-    .await;
+    let upstream =
+        Upstream::http2(move |_| {
+            let (sender, body) = channel();
+            told.send(sender).unwrap();
+            async move {
+                Response::builder().header("content-type", "application/grpc").body(body).unwrap()
+            }
+        })
+        .await;
     let mut config = with_policy(&[upstream.address], PATIENT);
     config.upstreams.get_mut("posts").unwrap().protocol = Protocol::Http2;
     let gateway = Protected::start(config);

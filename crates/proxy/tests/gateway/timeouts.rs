@@ -44,14 +44,16 @@ fn trusting(upstream: std::net::SocketAddr, policy: &str) -> Protected {
 #[tokio::test]
 async fn an_attempt_that_takes_too_long_is_a_504() {
     let upstream = Upstream::moody().await;
-    let gateway = Protected::new(upstream.address, &format!("{BREAKER}\nattempt_timeout = '150ms'"));
+    let gateway =
+        Protected::new(upstream.address, &format!("{BREAKER}\nattempt_timeout = '150ms'"));
     let begun = Instant::now();
     let response = gateway.get("/hang").await;
     assert!(begun.elapsed() >= Duration::from_millis(150));
     assert_eq!(response.status(), 504);
     assert_eq!(response.headers()["breakerbox-reason"], "timeout");
     assert_eq!(response.headers()["content-type"], "application/json");
-    let expected = r#"{"error":"The upstream did not answer in time.","upstream":"posts","reason":"timeout"}"#;
+    let expected =
+        r#"{"error":"The upstream did not answer in time.","upstream":"posts","reason":"timeout"}"#;
     assert_eq!(client::text(response).await, expected);
     within(upstream.all_closed()).await;
     assert_counts(&gateway.at_rest().await, &[("failures", 1), ("in_flight", 0)]);
@@ -61,7 +63,8 @@ async fn an_attempt_that_takes_too_long_is_a_504() {
 #[tokio::test]
 async fn the_attempt_timeout_ends_at_the_headers() {
     let upstream = Upstream::moody().await;
-    let gateway = Protected::new(upstream.address, &format!("{BREAKER}\nattempt_timeout = '400ms'"));
+    let gateway =
+        Protected::new(upstream.address, &format!("{BREAKER}\nattempt_timeout = '400ms'"));
     let begun = Instant::now();
     let seen = gateway.seen("/slow-body/600").await;
     assert!(begun.elapsed() >= Duration::from_millis(600));
@@ -90,7 +93,8 @@ async fn a_call_that_runs_into_its_deadline_is_a_504() {
     assert!(begun.elapsed() >= Duration::from_millis(150));
     assert_eq!(response.status(), 504);
     assert_eq!(response.headers()["breakerbox-reason"], "deadline");
-    let expected = r#"{"error":"The request ran into its deadline.","upstream":"posts","reason":"deadline"}"#;
+    let expected =
+        r#"{"error":"The request ran into its deadline.","upstream":"posts","reason":"deadline"}"#;
     assert_eq!(client::text(response).await, expected);
     within(upstream.all_closed()).await;
     // The time was the pipeline's own.
@@ -111,7 +115,9 @@ async fn the_deadline_ends_a_body_whether_it_is_silent_or_not() {
         within(upstream.all_closed()).await;
     }
     assert_eq!(gateway.calls("delivered").await, 2.0);
-    assert_eq!(gateway.calls("deadline").await, 2.0);
+    assert_eq!(gateway.calls("deadline").await, 0.0);
+    let timeouts = r#"breakerbox_timeouts_total{upstream="posts",kind="deadline"}"#;
+    assert_eq!(gateway.metric(timeouts).await, 2.0);
 }
 
 #[tokio::test]
@@ -144,7 +150,10 @@ async fn a_trusted_client_shortens_the_deadline_and_running_out_of_it_is_ignored
         let response = get_with(&gateway, "/slow-body/10000", "400").await;
         assert_eq!(response.status(), 200);
         client::body(response).await.unwrap_err();
-        assert_counts(&gateway.at_rest().await, &[("ignored", 2), ("failures", 0), ("successes", 0)]);
+        assert_counts(
+            &gateway.at_rest().await,
+            &[("ignored", 2), ("failures", 0), ("successes", 0)],
+        );
     }
 }
 
@@ -230,7 +239,8 @@ async fn a_connection_that_cannot_be_made_in_time_is_a_504() {
     socket.listen(0).unwrap();
     let mut held = Vec::new();
     while let Ok(Ok(stream)) =
-        tokio::time::timeout(Duration::from_millis(50), tokio::net::TcpStream::connect(address)).await
+        tokio::time::timeout(Duration::from_millis(50), tokio::net::TcpStream::connect(address))
+            .await
     {
         held.push(stream);
         assert!(held.len() < 100);

@@ -109,12 +109,12 @@ fn tables() {
         (
             "\"a\\nb\" = 1",
             "1:1 error: unknown key `a\\nb` at the top of the file; known keys here: deadline, \
-             attempt_timeout, breaker, fallback",
+             attempt_timeout, retry, breaker, fallback",
         ),
         (
             "deadlin = '1s'",
             "1:1 error: unknown key `deadlin` at the top of the file; did you mean `deadline`? \
-             known keys here: deadline, attempt_timeout, breaker, fallback",
+             known keys here: deadline, attempt_timeout, retry, breaker, fallback",
         ),
         (
             "breaker = { slow_cal = '1s', slow_call_rate = 0.5 }",
@@ -125,7 +125,7 @@ fn tables() {
         (
             "deadlin = '1s'\ndeadline = '1s'",
             "1:1 error: unknown key `deadlin` at the top of the file; known keys here: deadline, \
-             attempt_timeout, breaker, fallback",
+             attempt_timeout, retry, breaker, fallback",
         ),
     ];
     for (file, expected) in cases {
@@ -198,19 +198,19 @@ fn what_stands_around_a_syntax_error_is_judged_where_it_can_be() {
     );
     // A table may be lost: what is missing says nothing.
     assert_eq!(
-        wrong("breaker.window = {}\ndeadline = '1s'\ndeadline = '1s'\nretry = 1"),
+        wrong("breaker.window = {}\ndeadline = '1s'\ndeadline = '1s'\nshed = 1"),
         [
             "3:1 error: not valid TOML: this key or table is given twice; keep one of them",
-            "4:1 error: unknown key `retry` at the top of the file; known keys here: deadline, \
-             attempt_timeout, breaker, fallback",
+            "4:1 error: unknown key `shed` at the top of the file; known keys here: deadline, \
+             attempt_timeout, retry, breaker, fallback",
         ]
     );
     // What follows may be misread: it is not judged.
     assert_eq!(
-        wrong("retry = 1\ndeadline 5\nretry = 1\nretrz = 1"),
+        wrong("shed = 1\ndeadline 5\nshed = 1\nshedd = 1"),
         [
-            "1:1 error: unknown key `retry` at the top of the file; known keys here: deadline, \
-             attempt_timeout, breaker, fallback",
+            "1:1 error: unknown key `shed` at the top of the file; known keys here: deadline, \
+             attempt_timeout, retry, breaker, fallback",
             "2:10 error: not valid TOML: key with no value; what can stand here: `=`",
         ]
     );

@@ -1,5 +1,6 @@
 mod broken_files;
 mod policies;
+mod retries;
 mod values;
 
 use super::*;

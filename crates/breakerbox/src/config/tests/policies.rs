@@ -51,6 +51,7 @@ fn every_key_is_read() {
         jitter: false,
     };
     let expected = Policy {
+        retry: None,
         deadline: Some(Duration::from_secs(5)),
         attempt_timeout: Some(Duration::from_millis(1500)),
         breaker: Some(Settings {
@@ -166,12 +167,12 @@ fn an_attempt_timeout_beyond_the_deadline_is_only_warned_of() {
 
 #[test]
 fn keys_of_policies_that_are_not_there_are_unknown() {
-    for key in ["retry", "bulkhead", "rate_limit", "hedge", "throttle", "shed", "cache", "chaos"] {
+    for key in ["bulkhead", "rate_limit", "hedge", "throttle", "shed", "cache", "chaos"] {
         assert_eq!(
             wrong(&format!("{key} = {{}}")),
             [format!(
                 "1:1 error: unknown key `{key}` at the top of the file; known keys here: \
-                 deadline, attempt_timeout, breaker, fallback"
+                 deadline, attempt_timeout, retry, breaker, fallback"
             )]
         );
     }

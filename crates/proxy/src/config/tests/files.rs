@@ -66,6 +66,7 @@ fn the_example() {
     let seconds = Duration::from_secs;
     let message = "Service temporarily unavailable. Please try again later.";
     let policy = Policy {
+        retry: None,
         deadline: Some(seconds(5)),
         attempt_timeout: Some(seconds(3)),
         breaker: Some(Settings {

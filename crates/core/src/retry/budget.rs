@@ -1,0 +1,190 @@
+//! How many repetitions there may be, whatever the single call would like.
+
+use crate::Timestamp;
+use crate::sync::{AtomicU64, Ordering};
+
+/// One repetition, in the thousandths that the budget counts in.
+const ONE: u64 = 1000;
+
+/// The settings of a budget.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BudgetSettings {
+    /// What every call adds, in repetitions. Default: 0.1, so one call in ten may be repeated.
+    pub ratio: f64,
+    /// What there is at the start. Default: 10.
+    pub start: f64,
+    /// There is never more than this. Default: 100.
+    pub cap: f64,
+    /// What time adds, for upstreams with little traffic. Default: 0.
+    pub min_per_second: f64,
+}
+
+impl Default for BudgetSettings {
+    fn default() -> Self {
+        Self { ratio: 0.1, start: 10.0, cap: 100.0, min_per_second: 0.0 }
+    }
+}
+
+/// A budget of repetitions, shared by the retries and hedges of all calls to one upstream.
+///
+/// Without it a failing upstream gets as many times its load as there are attempts; with it one tenth
+/// more. It is a bucket of tokens as in gRPC's retry throttling, filled by calls rather than by
+/// successes.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::retry::{Budget, BudgetSettings};
+///
+/// let now = Timestamp::ZERO;
+/// let budget = Budget::new(BudgetSettings { start: 1.0, ..BudgetSettings::default() }, now);
+/// assert!(budget.withdraw(now));
+/// assert!(!budget.withdraw(now));
+/// // Ten calls later there is another one.
+/// (0..10).for_each(|_| budget.deposit());
+/// assert!(budget.withdraw(now));
+/// ```
+#[derive(Debug)]
+pub struct Budget {
+    /// Thousandths of repetitions.
+    tokens: AtomicU64,
+    /// Until when what time adds has been added.
+    filled: AtomicU64,
+    ratio: u64,
+    cap: u64,
+    /// Nanoseconds in which time adds one thousandth; 0: it adds nothing.
+    nanos_per_token: u64,
+}
+
+impl Budget {
+    /// A budget as it is at the start.
+    pub fn new(settings: BudgetSettings, now: Timestamp) -> Self {
+        let thousandths = |repetitions: f64| (repetitions * ONE as f64).round() as u64;
+        let cap = thousandths(settings.cap);
+        let per_second = thousandths(settings.min_per_second);
+        Self {
+            tokens: AtomicU64::new(thousandths(settings.start).min(cap)),
+            filled: AtomicU64::new(now.as_nanos()),
+            ratio: thousandths(settings.ratio),
+            cap,
+            nanos_per_token: 1_000_000_000_u64.checked_div(per_second).unwrap_or(0),
+        }
+    }
+
+    /// A call begins. Where the budget is full, as it mostly is, this writes nothing.
+    #[inline]
+    pub fn deposit(&self) {
+        if self.tokens.load(Ordering::Relaxed) < self.cap {
+            self.add(self.ratio);
+        }
+    }
+
+    /// A repetition is to be made. False if there is none left.
+    pub fn withdraw(&self, now: Timestamp) -> bool {
+        self.fill(now);
+        let taken = self
+            .tokens
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tokens| tokens.checked_sub(ONE));
+        taken.is_ok()
+    }
+
+    /// A repetition was not made after all.
+    pub fn refund(&self) {
+        self.add(ONE);
+    }
+
+    /// How many repetitions are left.
+    pub fn left(&self, now: Timestamp) -> f64 {
+        let by_time = self.due(now, self.filled.load(Ordering::Relaxed));
+        let tokens = self.tokens.load(Ordering::Relaxed).saturating_add(by_time).min(self.cap);
+        tokens as f64 / ONE as f64
+    }
+
+    fn add(&self, tokens: u64) {
+        // It never fails: there is always a value to go on with.
+        let _ = self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| {
+            Some(before.saturating_add(tokens).min(self.cap))
+        });
+    }
+
+    /// Thousandths that time has added since `filled`.
+    fn due(&self, now: Timestamp, filled: u64) -> u64 {
+        let passed = now.as_nanos().saturating_sub(filled);
+        passed.checked_div(self.nanos_per_token).unwrap_or(0)
+    }
+
+    /// Adds what time has added; whoever moves `filled` on adds for that time.
+    fn fill(&self, now: Timestamp) {
+        let filled = self.filled.load(Ordering::Relaxed);
+        let due = self.due(now, filled);
+        if due == 0 {
+            return;
+        }
+        let until = filled + due * self.nanos_per_token;
+        let mine =
+            self.filled.compare_exchange(filled, until, Ordering::Relaxed, Ordering::Relaxed);
+        if mine.is_ok() {
+            self.add(due);
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::ZERO + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn it_starts_with_ten_and_every_call_adds_a_tenth() {
+        let budget = Budget::new(BudgetSettings::default(), at(0));
+        assert_eq!((0..20).filter(|_| budget.withdraw(at(0))).count(), 10);
+        for _ in 0..9 {
+            budget.deposit();
+        }
+        assert!(!budget.withdraw(at(0)), "nine tenths are not enough");
+        budget.deposit();
+        assert!(budget.withdraw(at(0)));
+        assert_eq!(budget.left(at(0)), 0.0);
+    }
+
+    #[test]
+    fn it_holds_a_hundred_and_a_refund_does_not_overfill_it() {
+        let budget = Budget::new(BudgetSettings::default(), at(0));
+        for _ in 0..10_000 {
+            budget.deposit();
+        }
+        budget.refund();
+        assert_eq!(budget.left(at(0)), 100.0);
+        assert!(budget.withdraw(at(0)));
+        budget.refund();
+        assert_eq!(budget.left(at(0)), 100.0);
+    }
+
+    #[test]
+    fn time_adds_what_it_should_and_keeps_the_rest() {
+        let settings = BudgetSettings { start: 0.0, min_per_second: 2.0, ..Default::default() };
+        let budget = Budget::new(settings, at(0));
+        assert!(!budget.withdraw(at(499)));
+        assert!(budget.withdraw(at(500)));
+        // 250 ms are half of one, and not lost.
+        assert!(!budget.withdraw(at(750)));
+        assert!(budget.withdraw(at(1000)));
+        assert_eq!(budget.left(at(1250)), 0.5);
+        assert_eq!(budget.left(at(1_000_000)), 100.0);
+    }
+
+    #[test]
+    fn threads_never_take_more_than_there_is() {
+        let budget = Budget::new(BudgetSettings { ratio: 0.0, ..Default::default() }, at(0));
+        let taken: usize = std::thread::scope(|scope| {
+            let take = || (0..100).filter(|_| budget.withdraw(at(0))).count();
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(taken, 10);
+    }
+}

@@ -1,0 +1,160 @@
+//! Which failures are worth repeating.
+
+/// What an attempt came to, as a retry policy tells failures apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// A failure of no particular kind: an error of the operation.
+    Other,
+    /// No connection was made.
+    Connect,
+    /// The connection was closed before the response.
+    Reset,
+    /// The endpoint refused the request before working on it.
+    RefusedStream,
+    /// The attempt took longer than the attempt timeout.
+    Timeout,
+    /// The breaker did not admit it.
+    BreakerOpen,
+    /// The bulkhead was full.
+    BulkheadFull,
+    /// The rate limit was reached.
+    RateLimited,
+    /// A response with this HTTP status.
+    Status(u16),
+    /// A response with this gRPC status code.
+    Grpc(u32),
+}
+
+/// The failures that are repeated.
+///
+/// ```
+/// use breakerbox_core::retry::{Failure, When};
+///
+/// let when = When::http();
+/// assert!(when.repeats(Failure::Status(503), true));
+/// assert!(!when.repeats(Failure::Status(500), true));
+/// // 429 is no failure of the upstream, and repeated all the same.
+/// assert!(when.repeats(Failure::Status(429), false));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct When {
+    /// Whatever the classification calls a failure, local rejections not among them.
+    failure: bool,
+    /// Failures of which nothing else is known.
+    unspecified: bool,
+    kinds: u16,
+    statuses: Vec<(u16, u16)>,
+    grpc: u32,
+}
+
+impl Default for When {
+    /// Every failure that is not a local rejection, as in the library.
+    fn default() -> Self {
+        Self { failure: true, ..Self::nothing() }
+    }
+}
+
+impl When {
+    /// Nothing is repeated, until it is added.
+    pub fn nothing() -> Self {
+        Self { failure: false, unspecified: false, kinds: 0, statuses: Vec::new(), grpc: 0 }
+    }
+
+    /// What is repeated over HTTP and gRPC: no connection, a reset, a refused stream, a timeout; 429,
+    /// 502, 503 and 504; `UNAVAILABLE` and `RESOURCE_EXHAUSTED`; and failures of which nothing else
+    /// is known.
+    pub fn http() -> Self {
+        let kinds = [Failure::Connect, Failure::Reset, Failure::RefusedStream, Failure::Timeout];
+        let when = Self { unspecified: true, ..Self::nothing() };
+        let when = kinds.into_iter().fold(when, Self::and);
+        let when = [429, 502, 503, 504].into_iter().map(Failure::Status).fold(when, Self::and);
+        when.and(Failure::Grpc(8)).and(Failure::Grpc(14))
+    }
+
+    /// This too. [`Failure::Other`]: whatever the classification calls a failure.
+    pub fn and(mut self, failure: Failure) -> Self {
+        match failure {
+            Failure::Other => self.failure = true,
+            Failure::Status(status) => return self.and_statuses(status, status),
+            Failure::Grpc(code) => self.grpc |= 1_u32.checked_shl(code).unwrap_or(0),
+            kind => self.kinds |= bit(kind),
+        }
+        self
+    }
+
+    /// All HTTP statuses from one to another, both included.
+    pub fn and_statuses(mut self, first: u16, last: u16) -> Self {
+        self.statuses.push((first, last));
+        self
+    }
+
+    /// Whether this is repeated. `failed`: the classification calls it a failure.
+    pub fn repeats(&self, failure: Failure, failed: bool) -> bool {
+        let named = match failure {
+            Failure::Other => self.unspecified && failed,
+            Failure::Status(status) => {
+                self.statuses.iter().any(|(first, last)| (*first..=*last).contains(&status))
+            }
+            Failure::Grpc(code) => self.grpc & 1_u32.checked_shl(code).unwrap_or(0) != 0,
+            kind => self.kinds & bit(kind) != 0,
+        };
+        named || (self.failure && failed && !is_rejection(failure))
+    }
+
+    /// Whether an open breaker is waited for.
+    pub fn waits_for_breaker(&self) -> bool {
+        self.kinds & bit(Failure::BreakerOpen) != 0
+    }
+}
+
+fn is_rejection(failure: Failure) -> bool {
+    matches!(failure, Failure::BreakerOpen | Failure::BulkheadFull | Failure::RateLimited)
+}
+
+fn bit(kind: Failure) -> u16 {
+    match kind {
+        Failure::Connect => 1,
+        Failure::Reset => 1 << 1,
+        Failure::RefusedStream => 1 << 2,
+        Failure::Timeout => 1 << 3,
+        Failure::BreakerOpen => 1 << 4,
+        Failure::BulkheadFull => 1 << 5,
+        Failure::RateLimited => 1 << 6,
+        Failure::Other | Failure::Status(_) | Failure::Grpc(_) => 0,
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_but_no_rejection_is_repeated_in_the_library() {
+        let when = When::default();
+        for failure in [Failure::Other, Failure::Connect, Failure::Timeout, Failure::Status(500)] {
+            assert!(when.repeats(failure, true), "{failure:?}");
+            assert!(!when.repeats(failure, false), "{failure:?} that is none");
+        }
+        for rejection in [Failure::BreakerOpen, Failure::BulkheadFull, Failure::RateLimited] {
+            assert!(!when.repeats(rejection, true), "{rejection:?}");
+            assert!(
+                when.clone().and(rejection).repeats(rejection, false),
+                "{rejection:?} if named"
+            );
+        }
+    }
+
+    #[test]
+    fn only_what_is_named_is_repeated() {
+        let when = When::nothing().and_statuses(500, 599).and(Failure::Grpc(14));
+        assert!(when.repeats(Failure::Status(500), true));
+        assert!(when.repeats(Failure::Status(599), true));
+        assert!(!when.repeats(Failure::Status(499), true));
+        assert!(!when.repeats(Failure::Connect, true));
+        assert!(!when.repeats(Failure::Other, true));
+        assert!(when.repeats(Failure::Grpc(14), true));
+        assert!(!when.repeats(Failure::Grpc(13), true));
+        assert!(!when.repeats(Failure::Grpc(99), true));
+    }
+}
