@@ -81,6 +81,22 @@ mod modelled {
                     self.0.fetch_add(value, ordering)
                 }
 
+                pub(crate) fn fetch_update(
+                    &self,
+                    success: Ordering,
+                    failure: Ordering,
+                    mut update: impl FnMut($value) -> Option<$value>,
+                ) -> Result<$value, $value> {
+                    let mut before = self.load(failure);
+                    while let Some(after) = update(before) {
+                        match self.compare_exchange(before, after, success, failure) {
+                            Ok(_) => return Ok(before),
+                            Err(now) => before = now,
+                        }
+                    }
+                    Err(before)
+                }
+
                 pub(crate) fn compare_exchange(
                     &self,
                     current: $value,

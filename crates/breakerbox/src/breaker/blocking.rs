@@ -177,13 +177,12 @@ impl<'a, C: Clock, K, F> BlockingProtection<'a, C, K, F> {
     {
         let Self { inner, classify, fallback } = self;
         let mut call = match inner.begin() {
-            Ok(call) => Some(call),
+            Ok(call) => call,
             Err(stopped) => return inner.instead(fallback, Err(stopped.into())),
         };
         let guard = PanicGuard { inner, call: &mut call };
         let result = operation();
         let ending = Ending::from(classify.classify(&result));
-        let mut call = guard.call.take().expect("only a panic takes it");
         guard.passed();
         let result = result.map_err(Error::Inner);
         if inner.ended(&mut call, ending) {

@@ -53,14 +53,12 @@ impl<C: Clock, Op, Fut, K, F> std::fmt::Debug for Calling<'_, C, Op, Fut, K, F> 
 /// dropped then.
 pub(super) struct PanicGuard<'a, C: Clock> {
     pub(super) inner: &'a Inner<C>,
-    pub(super) call: &'a mut Option<Call>,
+    pub(super) call: &'a mut Call,
 }
 
 impl<C: Clock> Drop for PanicGuard<'_, C> {
     fn drop(&mut self) {
-        if let Some(mut call) = self.call.take() {
-            self.inner.ended(&mut call, Ending::Panicked);
-        }
+        self.inner.ended(self.call, Ending::Panicked);
     }
 }
 
@@ -108,18 +106,19 @@ where
                     return Poll::Ready(instead(inner, this.fallback, Err(stopped.into())));
                 }
             }
-            let guard = PanicGuard { inner, call: this.call };
+            let call = this.call.as_mut().expect("it has just begun");
+            let guard = PanicGuard { inner, call };
             this.running.set(Some(operation()));
             guard.passed();
         }
         let polled = {
-            let guard = PanicGuard { inner, call: this.call };
+            let call = this.call.as_mut().expect("a running operation has its call");
+            let guard = PanicGuard { inner, call };
             let running = this.running.as_mut().as_pin_mut();
             let running = running.expect("a call is not polled again after its end");
             let polled = running.poll(cx).map(|result| {
                 let ending = Ending::from(this.classify.classify(&result));
-                let mut call = guard.call.take().expect("a running operation has its call");
-                (result.map_err(Error::Inner), inner.ended(&mut call, ending))
+                (result.map_err(Error::Inner), inner.ended(guard.call, ending))
             });
             guard.passed();
             polled

@@ -182,11 +182,19 @@ pub struct Call {
     permit: Option<Permit>,
     started: Timestamp,
     timeout: Timestamp,
-    /// Of the attempts before: where they went, how long the last delay was, and what the last one
-    /// came to.
+    /// What is left of the attempts before. Most calls have none, and are the smaller for it.
+    before: Option<Box<Before>>,
+}
+
+/// What is left of the attempts before.
+#[derive(Debug)]
+struct Before {
+    /// Where they went.
     tried: Tried,
+    /// How long the last delay was.
     delay: Duration,
-    last: Option<End>,
+    /// What the last one came to.
+    last: End,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,9 +227,7 @@ impl Call {
             permit: None,
             started: now,
             timeout: Timestamp::NEVER,
-            tried: Tried::default(),
-            delay: Duration::ZERO,
-            last: None,
+            before: None,
         }
     }
 
@@ -252,7 +258,8 @@ impl Call {
     /// Runs the operation, if a breaker admits it.
     #[inline]
     fn attempt(&mut self, pipeline: &Pipeline, now: Timestamp, notice: Notice<'_>) -> Action {
-        match pipeline.endpoints.pick(now, self.tried, notice) {
+        let tried = self.before.as_ref().map_or_else(Tried::default, |before| before.tried);
+        match pipeline.endpoints.pick(now, tried, notice) {
             Ok(picked) => {
                 let timeout = pipeline.attempt_timeout.map_or(Timestamp::NEVER, |it| now + it);
                 if self.attempts > 0 {
@@ -420,7 +427,8 @@ impl Call {
         {
             return false;
         }
-        let delay = pipeline.delay(retry, self.attempts - 1, self.delay);
+        let delay_before = self.before.as_ref().map_or(Duration::ZERO, |before| before.delay);
+        let delay = pipeline.delay(retry, self.attempts - 1, delay_before);
         let delay = hint.retry_after.map_or(delay, |wanted| {
             // The upstream's wish, but no sooner than ours and no later than we would ever wait.
             wanted.clamp(delay, retry.backoff.max)
@@ -434,9 +442,9 @@ impl Call {
             pipeline.counts.refused_by_budget();
             return false;
         }
-        self.tried.add(self.endpoint);
-        self.delay = delay;
-        self.last = Some(end);
+        let mut tried = self.before.as_ref().map_or_else(Tried::default, |before| before.tried);
+        tried.add(self.endpoint);
+        self.before = Some(Box::new(Before { tried, delay, last: end }));
         self.phase = Phase::Waiting;
         self.timeout = next;
         true
@@ -543,7 +551,10 @@ impl Call {
     ) -> Action {
         let streaming = self.phase == Phase::Streaming;
         let after = now.since(self.begun);
-        let end = self.last.filter(|_| !streaming).unwrap_or(End::DeadlineExceeded { after });
+        let end = match &self.before {
+            Some(before) if !streaming => before.last,
+            _ => End::DeadlineExceeded { after },
+        };
         // Nothing more is due.
         self.deadline = Timestamp::NEVER;
         if self.phase == Phase::Waiting {

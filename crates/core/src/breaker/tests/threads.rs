@@ -223,11 +223,15 @@ fn a_window_by_time_holds_what_all_threads_have_recorded() {
         consecutive_failures: Some(1_000_000),
         ..touchy()
     });
-    // Each thread records in every bucket from 0 to 19; the last ten are in the window.
+    // Each thread records in every bucket from 0 to 19; the last ten are in the window. All have a
+    // cell of their own before one ends: in the cell of another the clock would run back.
+    let barrier = std::sync::Barrier::new(THREADS as usize);
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
-            let breaker = &breaker;
+            let (breaker, barrier) = (&breaker, &barrier);
             scope.spawn(move || {
+                crate::slot::current();
+                barrier.wait();
                 for bucket in 0..20 {
                     let now = Timestamp::ZERO + ms(10 * bucket + thread);
                     for call in 0..=bucket {

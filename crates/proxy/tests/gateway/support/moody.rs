@@ -1,9 +1,9 @@
 //! An HTTP/1 upstream that does what the path of a request tells it.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
-use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -71,8 +71,11 @@ async fn answer(stream: &mut TcpStream, path: &str) -> Option<()> {
         }
         "slow-body" => {
             write(stream, "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n1").await?;
-            tokio::time::sleep(Duration::from_millis(argument.parse().unwrap())).await;
-            return write(stream, "234567890").await;
+            let pause = Duration::from_millis(argument.parse().unwrap());
+            tokio::select! {
+                () = tokio::time::sleep(pause) => return write(stream, "234567890").await,
+                _ = raw::read_to_close(stream) => {}
+            }
         }
         "drip" => {
             write(stream, &format!("HTTP/1.1 {argument} X\r\ncontent-length: 100000\r\n\r\n"))
