@@ -51,12 +51,11 @@ mod modelled {
     }
 
     macro_rules! atomic {
-        ($name:ident, $value:ty) => {
+        ($(#[$unused:meta])? $name:ident, $value:ty) => {
             #[derive(Debug)]
             pub(crate) struct $name(loom::sync::atomic::$name);
 
-            // Each type has all of them, and not all are used.
-            #[allow(dead_code)]
+            $(#[$unused])?
             impl $name {
                 pub(crate) fn new(value: $value) -> Self {
                     Self(loom::sync::atomic::$name::new(value))
@@ -128,7 +127,11 @@ mod modelled {
         };
     }
 
-    atomic!(AtomicU32, u32);
+    atomic!(
+        #[expect(dead_code, reason = "both have the same, and this one is used for less")]
+        AtomicU32,
+        u32
+    );
     atomic!(AtomicU64, u64);
 
     #[derive(Debug)]

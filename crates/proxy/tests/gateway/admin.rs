@@ -79,7 +79,8 @@ async fn health_is_200_while_every_upstream_has_an_endpoint_that_admits() {
 #[tokio::test]
 async fn health_is_503_while_the_only_probe_is_under_way() {
     let upstream = Upstream::moody().await;
-    let policy = "breaker = { consecutive_failures = 1, open_for = '100ms' }\nattempt_timeout = '400ms'";
+    let policy =
+        "breaker = { consecutive_failures = 1, open_for = '100ms' }\nattempt_timeout = '400ms'";
     let gateway = Protected::new(upstream.address, policy);
     assert_eq!(gateway.outcome("/500").await.0, 500);
     assert_eq!(health(&gateway).await.0, 503);
@@ -198,7 +199,10 @@ async fn commands_that_make_no_sense_are_refused() {
         assert_eq!(json_of(response).await["reason"], "not_found");
     }
     let response = client::get(gateway.admin, "/breakers/posts/isolate").await;
-    assert_eq!((response.status().as_u16(), &response.headers()["allow"]), (405, &"POST".parse().unwrap()));
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["allow"]),
+        (405, &"POST".parse().unwrap())
+    );
     for path in ["/breakers", "/metrics", "/health"] {
         let response = command(&gateway, path).await;
         assert_eq!(response.status(), 405, "{path}");
@@ -293,7 +297,10 @@ async fn the_metrics_add_up_with_the_breakers() {
             ("ignored", "ignored"),
             ("late", "late"),
         ] {
-            assert_eq!(value("breakerbox_breaker_calls_total", &[name, ("kind", kind)]), count(key));
+            assert_eq!(
+                value("breakerbox_breaker_calls_total", &[name, ("kind", kind)]),
+                count(key)
+            );
         }
         for key in ["rejected", "slow", "opened", "late", "unrecorded", "leases_expired"] {
             assert_eq!(value(&format!("breakerbox_breaker_{key}_total"), &[name]), count(key));

@@ -12,6 +12,7 @@ mod framing;
 mod grpc;
 mod headers;
 mod http2;
+mod retry;
 mod slow_clients;
 mod streaming;
 mod support;

@@ -255,7 +255,8 @@ fn an_outcome_after_the_close_is_in_the_new_window() {
 }
 
 /// Planted: `longer_run_of_failures` with a load and a store. Found: two failures in a row that
-/// counted as one.
+/// counted as one. Planted: `is_run_of` that took any run for its own. Found: a failure of the old
+/// window in the run of the new.
 #[test]
 fn failures_in_a_row_are_counted_together_by_two_threads() {
     let two_in_row = || {
