@@ -29,7 +29,7 @@ config::table! {
     /// The admin API. It has no authentication.
     pub(super) struct AdminTable {
         /// The address that the admin API listens on.
-        listen: SocketAddr = socket_address(), required;
+        listen: SocketAddr = socket_address(), default "127.0.0.1:9900";
     }
 }
 
@@ -75,7 +75,7 @@ config::table! {
             default "http1";
         /// How long a connection may take to be made.
         connect_timeout: Duration = duration().above_zero(), default "5s";
-        /// How long a connection or a body may be silent.
+        /// How long a body, either way, may be silent.
         idle_timeout: Duration = duration().above_zero(), default "60s";
         policy: Policy = policy(), optional "an `attempt_timeout` of 30s";
     }

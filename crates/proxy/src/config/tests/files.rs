@@ -264,8 +264,6 @@ fn missing_and_empty_parts() {
              \"127.0.0.1:3000\"`",
             "3:1 error: missing key `routes` in `listener[0]`; add `routes = [{ prefix = \"/\", \
              upstream = \"NAME\" }]`",
-            "4:1 error: missing key `listen` in `[admin]`; add for example `listen = \
-             \"127.0.0.1:3000\"`",
         ]
     );
     assert_eq!(
