@@ -10,7 +10,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -59,14 +62,18 @@ fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|refusal| format!("it {}; {}", refusal.clause, refusal.fix))
 }
 
-/// Lines for people: with colours only on a terminal.
+/// Lines for people: our own at this level, those of the libraries below only if they warn; with
+/// colours only on a terminal.
 pub(crate) fn log_to_stderr(level: LevelFilter) {
-    tracing_subscriber::fmt()
-        .with_max_level(level)
+    let ours = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("breakerbox", level)
+        .with_target("breakerbox_proxy", level);
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+        .with_target(false);
+    tracing_subscriber::registry().with(lines.with_filter(ours)).init();
 }
 
 fn announce(running: &Running) {

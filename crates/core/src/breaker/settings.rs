@@ -375,7 +375,8 @@ impl fmt::Display for Rules {
         }
         if let Some(failures) = self.consecutive_failures {
             let or = if trips.is_empty() { "" } else { " or " };
-            write!(f, "{or}{failures} failures in a row")?;
+            let plural = if failures == 1 { "" } else { "s" };
+            write!(f, "{or}{failures} failure{plural} in a row")?;
         }
         write!(f, ", for {:?}", self.open_for.initial)?;
         if self.open_for.max > self.open_for.initial && self.open_for.factor > 1.0 {
