@@ -112,7 +112,9 @@ where
             guard.passed();
         }
         let polled = {
-            let call = this.call.as_mut().expect("a running operation has its call");
+            // After a panic the call is there, and over.
+            let call = this.call.as_mut().filter(|call| call.is_running());
+            let call = call.expect("a call is not polled again after its end");
             let guard = PanicGuard { inner, call };
             let running = this.running.as_mut().as_pin_mut();
             let running = running.expect("a call is not polled again after its end");

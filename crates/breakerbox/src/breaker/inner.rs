@@ -100,7 +100,12 @@ impl<C: Clock> Inner<C> {
         let (begun, now) = (call.begun(), self.clock.now());
         let step = Step::ended(1, ending);
         let step = |notice: Notice<'_>| call.step(&self.pipeline, now, step, notice);
-        let action = self.in_order(step, |_| self.tell_ended(begun, now, ending));
+        let action = self.in_order(step, |action| {
+            // What is polled again after its panic has ended already.
+            if matches!(action, Action::Done { .. }) {
+                self.tell_ended(begun, now, ending);
+            }
+        });
         matches!(action, Action::Done { fallback: true, .. })
     }
 

@@ -168,7 +168,7 @@ fn a_breaker_says_what_it_does() {
     );
     assert_eq!(
         fragile("posts").build().unwrap().to_string(),
-        "posts: a circuit breaker (opens at 1 failures in a row, for 30s), then the call"
+        "posts: a circuit breaker (opens at 1 failure in a row, for 30s), then the call"
     );
 }
 

@@ -9,16 +9,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Runs a model to its end, with two preemptions where nobody says how many, and says how many
-/// interleavings there were.
+/// Runs a model to its end, with at most two preemptions or as many as `LOOM_MAX_PREEMPTIONS` says,
+/// and says how many interleavings there were.
 pub(super) fn model(name: &str, run: impl Fn() + Send + Sync + 'static) {
     model_within(2, name, run);
 }
 
+/// The same where two are too many for its size, or too few: then it is one less or more.
 pub(super) fn model_within(preemptions: usize, name: &str, run: impl Fn() + Send + Sync + 'static) {
     let count = Arc::new(AtomicU64::new(0));
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound.get_or_insert(preemptions);
+    builder.preemption_bound = Some(builder.preemption_bound.unwrap_or(2) + preemptions - 2);
     builder.max_branches = 100_000;
     let counting = count.clone();
     builder.check(move || {
