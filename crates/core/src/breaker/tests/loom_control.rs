@@ -19,7 +19,8 @@ pub(super) fn model(name: &str, run: impl Fn() + Send + Sync + 'static) {
 pub(super) fn model_within(preemptions: usize, name: &str, run: impl Fn() + Send + Sync + 'static) {
     let count = Arc::new(AtomicU64::new(0));
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(builder.preemption_bound.unwrap_or(2) + preemptions - 2);
+    builder.preemption_bound =
+        Some((builder.preemption_bound.unwrap_or(2) + preemptions).saturating_sub(2));
     builder.max_branches = 100_000;
     let counting = count.clone();
     builder.check(move || {
