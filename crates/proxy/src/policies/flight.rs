@@ -364,15 +364,23 @@ impl Flight {
                 }
             }
         };
-        self.ended(fallback, kind);
+        count(self.counter(fallback, kind));
+        if !matches!(stopped, Stopped::BreakerOpen { .. }) {
+            self.record_latency();
+        }
         Over { stopped, fallback }
     }
 
-    /// Counts a call that has ended: by its kind, or as one that the fallback answers.
+    /// Counts a call whose attempt has ended, and how long it took.
     fn ended(&self, fallback: bool, kind: fn(&Counts) -> &AtomicU64) {
-        let counts = &self.policies.counts;
-        count(if fallback { &counts.fallbacks } else { kind(counts) });
+        count(self.counter(fallback, kind));
         self.record_latency();
+    }
+
+    /// Calls are counted by their kind, or as such that the fallback answers.
+    fn counter(&self, fallback: bool, kind: fn(&Counts) -> &AtomicU64) -> &AtomicU64 {
+        let counts = &self.policies.counts;
+        if fallback { &counts.fallbacks } else { kind(counts) }
     }
 
     fn step(&mut self, event: Event) -> Action {
