@@ -5,6 +5,7 @@
 mod admin;
 mod breaker;
 mod connections;
+mod crowd;
 mod drain;
 mod endpoints;
 mod fallback;
@@ -12,6 +13,7 @@ mod framing;
 mod grpc;
 mod headers;
 mod http2;
+mod real_servers;
 mod retry;
 mod slow_clients;
 mod streaming;

@@ -41,12 +41,13 @@ impl Upstream {
 
 /// Reads the head of a request; `None` when there is no further one.
 async fn next_path(stream: &mut TcpStream) -> Option<String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.ok()?);
+    let mut head = Vec::with_capacity(1024);
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        if stream.read_buf(&mut head).await.ok()? == 0 {
+            return None;
+        }
     }
-    let head = String::from_utf8(head).unwrap();
-    Some(head.split(' ').nth(1)?.to_owned())
+    Some(std::str::from_utf8(&head).ok()?.split(' ').nth(1)?.to_owned())
 }
 
 /// `None` where the connection is over.
