@@ -100,12 +100,11 @@ fn settings(table: BreakerTable, node: Node<'_>, reader: &mut Reader) -> Option<
         successes_to_close: table.successes_to_close.optional()?,
         attempt_timeout: None,
     };
-    match settings.clone().check() {
-        Ok(_) => Some(settings),
-        Err(error) => {
-            let message = format!("`{}` {}", error.field, error.message);
-            reader.error(node.find(error.field), message, error.fix);
-            None
-        }
+    let problems = settings.problems();
+    let good = problems.is_empty();
+    for error in problems {
+        let message = format!("`{}` {}", error.field, error.message);
+        reader.error(node.find(error.field), message, error.fix);
     }
+    good.then_some(settings)
 }

@@ -164,25 +164,11 @@ impl Settings {
     /// # Errors
     /// The first setting that is out of range or contradicts another.
     pub fn check(self) -> Result<Rules, SettingsError> {
-        let window = self.window.unwrap_or(Window::Time(Duration::from_secs(10)));
-        check_window(window)?;
-        check_rate("failure_rate", self.failure_rate)?;
-        check_rate("slow_call_rate", self.slow_call_rate)?;
-        if self.slow_call == Some(Duration::ZERO) {
-            return refuse("slow_call", "is zero, so every call is slow", "give a longer duration");
+        if let Some(first) = self.problems().into_iter().next() {
+            return Err(first);
         }
-        if self.slow_call_rate.is_some() && self.slow_call.is_none() {
-            return refuse(
-                "slow_call_rate",
-                "is given without `slow_call`",
-                "say with `slow_call` how long a call may take before it is slow",
-            );
-        }
-        if self.consecutive_failures == Some(0) {
-            return refuse("consecutive_failures", "is 0", "give at least 1");
-        }
+        let window = self.window();
         let open_for = self.open_for.unwrap_or_default();
-        check_open_for(open_for)?;
         let (probes, successes_to_close) = check_probes(self.probes, self.successes_to_close)?;
         let other_trip = self.slow_call_rate.is_some() || self.consecutive_failures.is_some();
         Ok(Rules {
@@ -201,6 +187,52 @@ impl Settings {
             slow_nanos: self.slow_call.map_or(u64::MAX, crate::time::nanos),
         })
     }
+
+    /// Everything that makes no sense, in the order in which [`check`](Self::check) looks.
+    pub fn problems(&self) -> Vec<SettingsError> {
+        let window = check_window(self.window());
+        let min_calls = match window {
+            Ok(()) => check_min_calls(self.min_calls, self.window()).map(drop),
+            // How many calls fit into a window that is none, nobody can say.
+            Err(_) => Ok(()),
+        };
+        let checks = [
+            window,
+            check_rate("failure_rate", self.failure_rate),
+            check_rate("slow_call_rate", self.slow_call_rate),
+            check_slow_call(self),
+            check_consecutive(self.consecutive_failures),
+            check_open_for(self.open_for.unwrap_or_default()),
+            check_probes(self.probes, self.successes_to_close).map(drop),
+            min_calls,
+        ];
+        checks.into_iter().filter_map(Result::err).collect()
+    }
+
+    fn window(&self) -> Window {
+        self.window.unwrap_or(Window::Time(Duration::from_secs(10)))
+    }
+}
+
+fn check_slow_call(settings: &Settings) -> Result<(), SettingsError> {
+    if settings.slow_call == Some(Duration::ZERO) {
+        return refuse("slow_call", "is zero, so every call is slow", "give a longer duration");
+    }
+    if settings.slow_call_rate.is_some() && settings.slow_call.is_none() {
+        return refuse(
+            "slow_call_rate",
+            "is given without `slow_call`",
+            "say with `slow_call` how long a call may take before it is slow",
+        );
+    }
+    Ok(())
+}
+
+fn check_consecutive(failures: Option<u32>) -> Result<(), SettingsError> {
+    if failures == Some(0) {
+        return refuse("consecutive_failures", "is 0", "give at least 1");
+    }
+    Ok(())
 }
 
 fn check_window(window: Window) -> Result<(), SettingsError> {

@@ -98,6 +98,14 @@ fn short_forms_and_defaults() {
 
 /// The rules are those of the core; the file adds the place.
 #[test]
+fn all_contradictions_of_a_breaker_come_at_once() {
+    let file = "[breaker]\nslow_call_rate = 0.5\nwindow = { calls = 10 }\nmin_calls = 50\n\
+                probes = 1\nsuccesses_to_close = 2";
+    let fields: Vec<_> = wrong(file).iter().map(|error| error[..1].to_owned()).collect();
+    assert_eq!(fields, ["2", "4", "6"], "the lines: {:?}", wrong(file));
+}
+
+#[test]
 fn settings_that_contradict_each_other() {
     let cases = [
         (
