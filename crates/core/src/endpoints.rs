@@ -2,6 +2,7 @@
 
 use crate::Timestamp;
 use crate::breaker::{Breaker, Permit, Rejected, Rules, State, Transition};
+use crate::keyed::Evict;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,8 +15,10 @@ use std::time::Duration;
 pub struct Endpoints {
     breakers: Option<Box<[Breaker]>>,
     count: usize,
-    /// Where the next round starts.
+    /// Whose turn is next.
     next: AtomicUsize,
+    /// The same for repetitions, among those that are left.
+    again: AtomicUsize,
 }
 
 /// The endpoints that a call has tried: the last one, and which of the first 64.
@@ -56,6 +59,7 @@ impl Endpoints {
             breakers: rules.map(|rules| (0..count).map(|it| breaker(&rules, it)).collect()),
             count,
             next: AtomicUsize::new(0),
+            again: AtomicUsize::new(0),
         }
     }
 
@@ -75,6 +79,20 @@ impl Endpoints {
             None => true,
             Some(breakers) => breakers.iter().any(|breaker| breaker.admits(now)),
         }
+    }
+
+    /// The rejection of an attempt at `then`, told `now`, if it is certain: every circuit will still be
+    /// open.
+    pub(crate) fn open_at(&self, then: Timestamp, now: Timestamp) -> Option<Rejected> {
+        let open = |breaker: &Breaker| {
+            let state = breaker.state(then);
+            let retry_after = || breaker.snapshot(now).retry_after;
+            matches!(state, State::Open | State::Isolated)
+                .then(|| Rejected { state, retry_after: retry_after() })
+        };
+        let breakers = self.breakers.as_ref()?;
+        let rejected = breakers.iter().map(open).collect::<Option<Vec<_>>>()?;
+        rejected.into_iter().reduce(sooner)
     }
 
     /// The endpoint of the next attempt; one that is not among `tried`, if one of those admits it.
@@ -104,12 +122,17 @@ impl Endpoints {
         tried: Tried,
         notice: &mut dyn FnMut(usize, Transition),
     ) -> Result<Picked, Rejected> {
-        // A repetition goes on from its last endpoint. If it took a turn of its own, the calls of a
-        // failing endpoint's turns would all begin there.
-        let first = tried.last.map_or_else(|| self.first(), |last| last + 1) as usize;
-        let round = || (first..first + self.count).map(|number| number % self.count);
-        let fresh = round().filter(|endpoint| !tried.has(*endpoint));
-        let again = round().filter(|endpoint| tried.has(*endpoint));
+        let repetition = tried.last.is_some();
+        let all = 0..self.count;
+        let fresh = all.clone().filter(|endpoint| !tried.has(*endpoint));
+        let untried = if repetition { fresh.clone().count() } else { self.count };
+        // A repetition takes no turn of a first attempt; its turns are those of the endpoints that are
+        // left, so that none of them gets more of a failing one's calls than the others.
+        let turn = if repetition { &self.again } else { &self.next };
+        let first = turn.fetch_add(1, Ordering::Relaxed) % untried.max(1);
+        let fresh = fresh.clone().skip(first).chain(fresh.take(first));
+        let again = all.filter(|endpoint| tried.has(*endpoint));
+        let mut passed_over = 0;
         let mut best: Option<Rejected> = None;
         for endpoint in fresh.chain(again) {
             let permit = match self.breaker(endpoint) {
@@ -119,8 +142,17 @@ impl Endpoints {
                 }
             };
             match permit {
-                Ok(permit) => return Ok(Picked { endpoint: endpoint as u32, permit }),
-                Err(rejected) => best = Some(best.map_or(rejected, |best| sooner(best, rejected))),
+                Ok(permit) => {
+                    if passed_over > 0 {
+                        // Else the one behind those that reject would have their turns as well.
+                        turn.fetch_add(passed_over, Ordering::Relaxed);
+                    }
+                    return Ok(Picked { endpoint: endpoint as u32, permit });
+                }
+                Err(rejected) => {
+                    passed_over += 1;
+                    best = Some(best.map_or(rejected, |best| sooner(best, rejected)));
+                }
             }
         }
         // There is at least one endpoint, so at least one has answered.
@@ -149,8 +181,70 @@ impl Endpoints {
     }
 }
 
+impl Evict for Endpoints {
+    /// Closed circuits with nothing in them are worth least, open ones most: what they know would be
+    /// found out again at the cost of calls that fail.
+    fn worth(&self, now: Timestamp) -> u8 {
+        let worth = |breaker: &Breaker| match breaker.state(now) {
+            State::Closed if breaker.is_idle(now) => 0,
+            State::Closed => 1,
+            _ => 2,
+        };
+        self.breakers.iter().flatten().map(worth).max().unwrap_or(0)
+    }
+}
+
 /// The rejection that ends sooner.
 fn sooner(one: Rejected, two: Rejected) -> Rejected {
     let wait = |rejected: &Rejected| rejected.retry_after.unwrap_or(Duration::MAX);
     if wait(&two) < wait(&one) { two } else { one }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::breaker::{Control, Settings};
+
+    fn endpoints(count: usize) -> Endpoints {
+        let rules = Settings::default().check().unwrap();
+        Endpoints::new(count, Some(rules.into()), Timestamp::ZERO, 0)
+    }
+
+    fn spread(endpoints: &Endpoints, tried: Tried, calls: usize) -> Vec<usize> {
+        let mut spread = vec![0; endpoints.count()];
+        for _ in 0..calls {
+            let picked = endpoints.pick(Timestamp::ZERO, tried, &mut |_, _| {}).unwrap();
+            let breaker = endpoints.breaker(picked.endpoint as usize).unwrap();
+            breaker.cancel(picked.permit.unwrap(), Timestamp::ZERO, &mut |_| {});
+            spread[picked.endpoint as usize] += 1;
+        }
+        spread
+    }
+
+    #[test]
+    fn the_neighbour_of_an_open_endpoint_gets_no_more_than_the_others() {
+        let endpoints = endpoints(4);
+        let open = |endpoint: usize| {
+            let breaker = endpoints.breaker(endpoint).unwrap();
+            breaker.control(Control::Isolate, Timestamp::ZERO, &mut |_| {});
+        };
+        open(2);
+        assert_eq!(spread(&endpoints, Tried::default(), 300), [100, 100, 0, 100]);
+        open(3);
+        let spread = spread(&endpoints, Tried::default(), 300);
+        assert!(spread[..2].iter().all(|calls| (149..=151).contains(calls)), "{spread:?}");
+    }
+
+    #[test]
+    fn the_repetitions_of_a_failing_endpoint_are_spread_over_the_others() {
+        let endpoints = endpoints(4);
+        let mut tried = Tried::default();
+        tried.add(2);
+        assert_eq!(spread(&endpoints, tried, 300), [100, 100, 0, 100]);
+        // They have taken nobody's turn.
+        assert_eq!(endpoints.next.load(Ordering::Relaxed), 0);
+        (0..4).for_each(|endpoint| tried.add(endpoint));
+        assert_eq!(spread(&endpoints, tried, 1).iter().sum::<usize>(), 1);
+    }
 }

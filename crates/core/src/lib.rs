@@ -6,24 +6,43 @@
 //! once.
 //!
 //! - [`breaker`]: the circuit breaker.
+//! - [`bulkhead`]: so many calls at once, and a short queue.
+//! - [`cache`]: how long an answer may be given again.
+//! - [`coalesce`]: equal calls in flight share one result.
 //! - [`endpoints`]: several endpoints of one upstream, each behind a breaker.
 //! - [`classify`]: what the answers of protocols count as.
 //! - [`retry`]: what is repeated, how often and after how long, and within which budget.
+//! - [`hedge`]: when a second attempt is started beside a slow first one.
+//! - [`throttle`]: fewer calls to an upstream that accepts fewer.
+//! - [`shed`]: which calls are dropped first when there is too much to do.
+//! - [`adaptive_limit`]: how many calls the other side can work on at once.
 //! - [`pipeline`]: the way of one call through all policies.
 //!
 //! Use the crate `breakerbox` to protect calls; use this one to drive the machines yourself.
 
+pub mod adaptive_limit;
 pub mod breaker;
+pub mod bulkhead;
+pub mod cache;
+pub mod chaos;
 pub mod classify;
+pub mod coalesce;
 pub mod endpoints;
+mod first;
+pub mod hedge;
 mod histogram;
+pub mod keyed;
 mod outcome;
 pub mod pipeline;
 mod random;
+pub mod rate_limit;
 pub mod retry;
+pub mod shed;
 mod slot;
 mod sync;
+pub mod throttle;
 mod time;
+mod waiter;
 
 pub use breaker::SettingsError;
 pub use histogram::{Durations, Histogram};

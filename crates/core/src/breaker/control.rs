@@ -4,7 +4,7 @@
 //! rejections; opening, probing, closing and commands by hand do.
 
 use super::state::{Cause, Control, State, Transition, Word};
-use super::{Rules, settings::OpenFor};
+use super::{Memory, Rules, settings::OpenFor};
 use crate::time::nanos;
 use crate::{SplitMix64, Timestamp};
 use std::time::Duration;
@@ -241,6 +241,46 @@ impl Machine {
             Control::MetricsOnly => self.close(rules, State::MetricsOnly, now, cause, changes),
             Control::Close | Control::Enable | Control::Reset => {
                 self.close(rules, State::Closed, now, cause, changes);
+            }
+        }
+    }
+
+    /// What is worth remembering over a restart. After `settle`.
+    pub(super) fn export(&self, now: Timestamp) -> Memory {
+        let open = self.state == State::Open;
+        let left = if open { self.due.since(now) } else { Duration::ZERO };
+        let was_open = matches!(self.state, State::Open | State::HalfOpen);
+        let open_for = if was_open { self.open_for.duration() } else { Duration::ZERO };
+        Memory { state: self.state, left, open_for, growing: self.growing.duration() }
+    }
+
+    /// Takes up what was remembered. After `settle`.
+    pub(super) fn import(
+        &mut self,
+        rules: &Rules,
+        memory: Memory,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) {
+        let cause = Cause::Restored;
+        match memory.state {
+            State::Closed => {}
+            // Half-open begins where an open duration is over.
+            State::Open | State::HalfOpen => {
+                let most = rules.open_for.max;
+                self.enter(State::Open, now, cause, changes);
+                self.open_for = Nanos::of(memory.open_for.min(most));
+                self.due = now + memory.left.min(most);
+                let growing = memory.growing.clamp(rules.open_for.initial.min(most), most);
+                self.growing = Nanos::of(growing);
+                self.draw_next(rules.open_for);
+            }
+            State::Isolated => {
+                self.enter(State::Isolated, now, cause, changes);
+                self.due = Timestamp::NEVER;
+            }
+            state @ (State::Disabled | State::MetricsOnly) => {
+                self.close(rules, state, now, cause, changes);
             }
         }
     }

@@ -10,6 +10,7 @@ mod cell;
 mod cells;
 mod control;
 mod judge;
+mod memory;
 mod permit;
 mod settings;
 mod snapshot;
@@ -17,6 +18,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use memory::Memory;
 pub use permit::Permit;
 pub use settings::{
     MAX_CALL_WINDOW, MAX_OPEN_FOR, MAX_PROBES, MAX_TIME_WINDOW, MIN_TIME_WINDOW, OpenFor, Rules,
@@ -263,6 +265,21 @@ impl Breaker {
         changes.iter().for_each(notice);
     }
 
+    /// What is to be remembered over a restart.
+    pub fn export(&self, now: Timestamp) -> Memory {
+        self.at(now).export(now)
+    }
+
+    /// Takes the state of an earlier breaker. No open duration is longer than the settings allow.
+    pub fn import(&self, memory: Memory, now: Timestamp, notice: Notice<'_>) {
+        let mut changes = Changes::default();
+        let mut machine = self.settled(now, true, &mut changes);
+        machine.import(&self.rules, memory, now, &mut changes);
+        self.publish(&machine);
+        drop(machine);
+        changes.iter().for_each(notice);
+    }
+
     /// Reports the changes that time has made since the last operation. They are in force, and shown
     /// by every read, whether this is called or not.
     pub fn settle(&self, now: Timestamp, notice: Notice<'_>) {
@@ -283,6 +300,12 @@ impl Breaker {
         }
         let machine = self.at(now);
         machine.retry_after(&self.rules, now) == Some(Duration::ZERO)
+    }
+
+    /// Whether nothing is in flight and nothing in the window: a new breaker would be as good.
+    pub fn is_idle(&self, now: Timestamp) -> bool {
+        let seen = self.snapshot(now);
+        seen.in_flight == 0 && seen.window.calls == 0
     }
 
     /// Everything there is to see. Changes nothing.

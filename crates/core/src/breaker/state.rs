@@ -121,6 +121,8 @@ pub enum Cause {
     ProbeFailed,
     /// A probe did not come back in time.
     LeaseExpired,
+    /// It is as it was before a restart.
+    Restored,
     /// Somebody did it by hand.
     Manual(Control),
 }
@@ -135,6 +137,7 @@ impl fmt::Display for Cause {
             Self::ProbesSucceeded => "probes succeeded",
             Self::ProbeFailed => "probe failed",
             Self::LeaseExpired => "probe lease expired",
+            Self::Restored => "as before the restart",
             Self::Manual(control) => return write!(f, "{control} by hand"),
         })
     }

@@ -1,241 +1,120 @@
-//! One call on its way through a pipeline.
+//! One call on its way through a pipeline: what it is and how it is stepped.
 
+use super::action::{Action, Due, End, Ending, Event, Hint, Keys, Rank, Start};
+use super::attempt::Attempt;
+use super::gates::accepted;
 use super::{Notice, Pipeline};
-use crate::breaker::{Permit, Rejected, State};
-use crate::endpoints::{Picked, Tried};
-use crate::retry::Failure;
-use crate::{Outcome, Timestamp};
+use crate::chaos::Fault;
+use crate::endpoints::{Endpoints, Picked, Tried};
+use crate::{Timestamp, bulkhead, rate_limit};
+use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
-
-/// What a driver knows of a call when it begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Start {
-    /// How much time the caller has, where the caller said so.
-    pub left: Option<Duration>,
-    /// Whether running the operation twice does no harm.
-    pub repeatable: bool,
-}
-
-impl Default for Start {
-    /// A call that may be repeated, of a caller who has time.
-    fn default() -> Self {
-        Self { left: None, repeatable: true }
-    }
-}
-
-/// What happened to a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// An attempt has ended.
-    Ended {
-        /// Which.
-        attempt: u32,
-        /// How.
-        ending: Ending,
-        /// What else is known.
-        hint: Hint,
-    },
-    /// The response of an attempt has begun, well so far, and goes on to the caller. Its end is told
-    /// later with [`Event::Ended`]. From now on neither the attempt timeout nor retries nor the
-    /// fallback apply.
-    ResponseStarted {
-        /// Which attempt's.
-        attempt: u32,
-    },
-    /// Time has passed.
-    Time,
-}
-
-impl Event {
-    /// An attempt has ended, and nothing else is known.
-    pub const fn ended(attempt: u32, ending: Ending) -> Self {
-        Self::Ended { attempt, ending, hint: Hint::NONE }
-    }
-}
-
-/// What else is known of the end of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hint {
-    /// What kind of failure it is, if it is one.
-    pub failure: Failure,
-    /// When the upstream wants to be asked again.
-    pub retry_after: Option<Duration>,
-    /// The upstream cannot have worked on it, so repeating it is safe whatever it is.
-    pub never_sent: bool,
-}
-
-impl Hint {
-    /// Nothing is known.
-    pub const NONE: Self = Self { failure: Failure::Other, retry_after: None, never_sent: false };
-}
-
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// It did what it is for.
-    Success,
-    /// It failed.
-    Failure,
-    /// It ended in a way that says nothing about the other side.
-    Ignored,
-    /// It panicked. That is a failure; the panic goes on to the caller.
-    Panicked,
-}
-
-impl From<Outcome> for Ending {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Success => Self::Success,
-            Outcome::Failure => Self::Failure,
-            Outcome::Ignored => Self::Ignored,
-        }
-    }
-}
-
-/// What a driver is to do next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Start the operation, and tell when it ends, or when [`Call::due`] comes before.
-    Run {
-        /// The number of the attempt, from 1.
-        attempt: u32,
-        /// Where it goes.
-        endpoint: usize,
-    },
-    /// Nothing until something happens, or [`Call::due`] comes. Of what has ended the last result is
-    /// to be kept: it may be what the caller gets.
-    Wait,
-    /// The call is over. What still runs is to be dropped.
-    Done {
-        /// What became of it.
-        end: End,
-        /// Whether the caller is to get the fallback instead.
-        fallback: bool,
-    },
-}
-
-/// What became of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The caller gets what this attempt came to, good or bad. It is the last that came to anything.
-    Delivered {
-        /// Which attempt.
-        attempt: u32,
-    },
-    /// It was not run, or not run again.
-    Rejected(Rejection),
-    /// An attempt took longer than the attempt timeout.
-    AttemptTimeout {
-        /// How long it had run.
-        after: Duration,
-    },
-    /// The call took longer than its deadline, or than its caller had time, and there was no earlier
-    /// error to give.
-    DeadlineExceeded {
-        /// How long it had taken.
-        after: Duration,
-    },
-}
-
-/// Which policy rejected a call, and until when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rejection {
-    /// The circuit is open, isolated, or half-open with all its probes under way.
-    BreakerOpen {
-        /// Which of these.
-        state: State,
-        /// How long until a call may be admitted; `None` where only a person can tell.
-        retry_after: Option<Duration>,
-    },
-}
-
-impl Rejection {
-    /// The name in policy tests, metrics and headers.
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::BreakerOpen { .. } => "breaker_open",
-        }
-    }
-
-    /// How long until a call may be admitted, where that can be told.
-    pub const fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::BreakerOpen { retry_after, .. } => *retry_after,
-        }
-    }
-}
 
 /// One call on its way. Must be stepped to its end, or cancelled: else its permit stays in flight.
 #[must_use = "a call that is neither stepped to its end nor cancelled stays in flight"]
 #[derive(Debug)]
 pub struct Call {
-    begun: Timestamp,
-    deadline: Timestamp,
+    pub(super) begun: Timestamp,
+    pub(super) deadline: Timestamp,
+    /// What is due next, the deadline apart.
+    pub(super) next: Timestamp,
     /// The caller's own time ends before our deadline: running out of it is not the upstream's fault.
-    callers: bool,
-    repeatable: bool,
-    phase: Phase,
-    attempts: u32,
-    /// Of the attempt that runs: where it goes, its permit, when it began and when it times out; or
-    /// when the next one is due.
-    endpoint: u32,
-    permit: Option<Permit>,
-    started: Timestamp,
-    timeout: Timestamp,
-    /// What is left of the attempts before. Most calls have none, and are the smaller for it.
-    before: Option<Box<Before>>,
+    pub(super) callers: bool,
+    pub(super) repeatable: bool,
+    pub(super) hedgeable: bool,
+    pub(super) urgency: u8,
+    pub(super) phase: Phase,
+    /// The budget has been charged for an attempt that has not begun.
+    pub(super) charged: bool,
+    /// The throttle has counted it, and does not know yet what the upstream made of it.
+    pub(super) counted: bool,
+    /// How often the operation has been run.
+    pub(super) attempts: u32,
+    /// The attempt that began last, if it runs.
+    pub(super) current: Attempt,
+    /// When a hedge may begin.
+    pub(super) hedge_at: Timestamp,
+    /// What most calls have none of, and are the smaller for it.
+    pub(super) more: Option<Box<More>>,
 }
 
-/// What is left of the attempts before.
-#[derive(Debug)]
-struct Before {
-    /// Where they went.
-    tried: Tried,
+/// What is left of the attempts before, and what else a call may have.
+#[derive(Debug, Default)]
+pub(super) struct More {
+    pub(super) keys: Keys,
+    pub(super) weight: u32,
+    pub(super) lookup: bool,
+    /// The endpoints of its key, with breakers of their own.
+    pub(super) endpoints: Option<Arc<Endpoints>>,
+    /// Where the attempts before went.
+    pub(super) tried: Tried,
     /// How long the last delay was.
-    delay: Duration,
-    /// What the last one came to.
-    last: End,
+    pub(super) delay: Duration,
+    /// What the last one came to, and whether that was a failure.
+    pub(super) last: Option<(End, bool)>,
+    pub(super) retries: u32,
+    pub(super) hedges: u32,
+    /// Attempts that began before the last one, and still run.
+    pub(super) others: Vec<Attempt>,
+    /// Its place in the queue of the bulkhead.
+    pub(super) place: Option<bulkhead::Ticket>,
+    /// Its turn at the rate limit.
+    pub(super) turn: Option<rate_limit::Ticket>,
+    /// What the attempt of this number is to meet.
+    pub(super) fault: Option<(u32, Fault)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// Nothing runs, and nothing will.
     Idle,
-    /// An attempt runs.
+    /// It waits for its turn at the rate limit.
+    Limited,
+    /// The driver looks for the answer elsewhere.
+    LookingUp,
+    /// An attempt has its permit, and waits for a place in the bulkhead.
+    Queued,
+    /// Attempts run.
     Running,
-    /// Its response is on the way to the caller.
+    /// A response is on the way to the caller.
     Streaming,
-    /// The next attempt waits for its time; the budget has been charged for it.
+    /// The next attempt waits for its time.
     Waiting,
+    /// So does the next try to pass the rate limit.
+    WaitingForRate,
     /// The breaker is waited for.
     WaitingForBreaker,
 }
 
 impl Call {
     #[inline(always)]
-    pub(super) fn new(now: Timestamp, deadline: Option<Duration>, start: Start) -> Self {
+    pub(super) fn new(now: Timestamp, deadline: Option<Duration>, start: &Start) -> Self {
         let after = |duration: Option<Duration>| duration.map_or(Timestamp::NEVER, |it| now + it);
         let (ours, callers) = (after(deadline), after(start.left));
         Self {
             begun: now,
             deadline: ours.min(callers),
+            next: Timestamp::NEVER,
             callers: callers < ours,
             repeatable: start.repeatable,
+            hedgeable: start.hedgeable,
+            urgency: start.urgency,
             phase: Phase::Idle,
+            charged: false,
+            counted: false,
             attempts: 0,
-            endpoint: 0,
-            permit: None,
-            started: now,
-            timeout: Timestamp::NEVER,
-            before: None,
+            current: Attempt::NONE,
+            hedge_at: Timestamp::NEVER,
+            more: None,
         }
     }
 
     /// A call whose only attempt may start, at a time that nobody needs.
     #[inline(always)]
     pub(super) fn picked(picked: Picked) -> (Self, Action) {
-        let mut call = Self::new(Timestamp::NEVER, None, Start::default());
-        let action = call.run(picked, Timestamp::ZERO, Timestamp::NEVER);
+        let mut call = Self::new(Timestamp::NEVER, None, &Start::default());
+        let action = call.run(Attempt::of(picked, Timestamp::ZERO));
         (call, action)
     }
 
@@ -244,6 +123,7 @@ impl Call {
         &mut self,
         pipeline: &Pipeline,
         now: Timestamp,
+        start: &Start,
         notice: Notice<'_>,
     ) -> Action {
         if now >= self.deadline {
@@ -252,57 +132,10 @@ impl Call {
         if let Some(budget) = &pipeline.budget {
             budget.deposit();
         }
+        if pipeline.gates {
+            return self.pass_gates(pipeline, now, start, notice);
+        }
         self.attempt(pipeline, now, notice)
-    }
-
-    /// Runs the operation, if a breaker admits it.
-    #[inline]
-    fn attempt(&mut self, pipeline: &Pipeline, now: Timestamp, notice: Notice<'_>) -> Action {
-        let tried = self.before.as_ref().map_or_else(Tried::default, |before| before.tried);
-        match pipeline.endpoints.pick(now, tried, notice) {
-            Ok(picked) => {
-                let timeout = pipeline.attempt_timeout.map_or(Timestamp::NEVER, |it| now + it);
-                if self.attempts > 0 {
-                    pipeline.counts.retried();
-                }
-                self.run(picked, now, timeout)
-            }
-            Err(rejected) => self.rejected(pipeline, now, rejected),
-        }
-    }
-
-    #[inline(always)]
-    fn run(&mut self, picked: Picked, started: Timestamp, timeout: Timestamp) -> Action {
-        self.attempts += 1;
-        self.phase = Phase::Running;
-        self.endpoint = picked.endpoint;
-        self.permit = picked.permit;
-        self.started = started;
-        self.timeout = timeout;
-        Action::Run { attempt: self.attempts, endpoint: self.endpoint as usize }
-    }
-
-    /// No breaker admits it. That ends the call, unless it is to wait for one.
-    #[cold]
-    fn rejected(&mut self, pipeline: &Pipeline, now: Timestamp, rejected: Rejected) -> Action {
-        if self.phase == Phase::Waiting {
-            self.refund(pipeline);
-        }
-        let waits = pipeline.retry.as_ref().is_some_and(|retry| retry.on.waits_for_breaker());
-        if waits && let Some(wait) = rejected.retry_after {
-            // A probe that comes back sooner than its lease may make room: ask again soon.
-            let until = now + wait.max(Duration::from_millis(1));
-            if self.deadline != Timestamp::NEVER && until < self.deadline {
-                self.phase = Phase::WaitingForBreaker;
-                self.timeout = until;
-                return Action::Wait;
-            }
-        }
-        self.phase = Phase::Idle;
-        self.timeout = Timestamp::NEVER;
-        let Rejected { state, retry_after } = rejected;
-        let end = End::Rejected(Rejection::BreakerOpen { state, retry_after });
-        Action::Done { end, fallback: pipeline.fallback }
     }
 
     /// When the call began.
@@ -324,7 +157,21 @@ impl Call {
     /// [`Timestamp::NEVER`] if time does not matter.
     #[inline]
     pub fn due(&self) -> Timestamp {
-        self.deadline.min(self.timeout)
+        self.deadline.min(self.next)
+    }
+
+    /// The same, and what will happen then: for those who run many calls on one clock.
+    pub fn due_next(&self) -> Due {
+        let at = self.due();
+        let rank = match self.phase {
+            _ if self.deadline <= self.next => Rank::Deadline,
+            Phase::Queued => Rank::QueueTimeout,
+            Phase::Running if self.next < self.hedge_at || self.times_out_at(at) => {
+                Rank::AttemptTimeout
+            }
+            _ => Rank::Begin,
+        };
+        Due { at, rank }
     }
 
     /// Whether there is something that [`cancel`](Self::cancel) would have to give back.
@@ -339,23 +186,65 @@ impl Call {
         matches!(self.phase, Phase::Running | Phase::Streaming)
     }
 
-    /// The time of the attempt that runs begins only at `from`, if that is later than it has begun:
-    /// until then it waited for its own caller, who was still sending. Neither the attempt timeout
-    /// nor slowness count from before.
+    /// Whether this attempt runs; if not, its operation is to be dropped.
+    #[inline]
+    pub fn runs(&self, attempt: u32) -> bool {
+        self.is_attempting()
+            && (self.current.number == attempt
+                || self.others().iter().any(|other| other.number == attempt))
+    }
+
+    /// Whether it waits in a queue, of the bulkhead or of the rate limit: then it is to be told with
+    /// [`listen`](Self::listen) whom to wake.
+    #[inline]
+    pub fn is_queued(&self) -> bool {
+        matches!(self.phase, Phase::Queued | Phase::Limited)
+    }
+
+    /// Whom to wake when what the call waits for has come; it is then to be stepped with
+    /// [`Event::Time`]. True: it has come already, and `waker` will not be called.
+    pub fn listen(&self, pipeline: &Pipeline, waker: &Waker) -> bool {
+        let Some(more) = &self.more else { return false };
+        match (self.phase, &pipeline.bulkhead, &pipeline.rate_limit) {
+            (Phase::Queued, Some(bulkhead), _) => {
+                more.place.as_ref().is_some_and(|place| bulkhead.listen(place, waker))
+            }
+            (Phase::Limited, _, Some(limit)) => {
+                more.turn.as_ref().is_some_and(|turn| limit.listen(turn, waker))
+            }
+            _ => false,
+        }
+    }
+
+    /// What chaos does to this attempt, which has just been let run.
+    pub fn fault(&self, attempt: u32) -> Option<Fault> {
+        let (number, fault) = self.more.as_ref()?.fault?;
+        (number == attempt).then_some(fault)
+    }
+
+    /// The time of the attempts that run begins only at `from`, if that is later than they have
+    /// begun: until then they waited for their own caller, who was still sending. Neither the attempt
+    /// timeout nor slowness count from before.
     pub fn waited_for_caller(&mut self, pipeline: &Pipeline, from: Timestamp) {
-        if self.phase != Phase::Running || from <= self.started {
+        if self.phase != Phase::Running {
             return;
         }
-        self.started = from;
-        self.timeout = pipeline.attempt_timeout.map_or(Timestamp::NEVER, |it| from + it);
-        if let Some(permit) = &mut self.permit {
-            permit.start(from);
+        self.current.wait_until(pipeline, from);
+        if let Some(more) = &mut self.more {
+            more.others.iter_mut().for_each(|other| other.wait_until(pipeline, from));
         }
+        self.find_next();
     }
 
     /// Running the operation again is not possible any more: what it would need is gone.
     pub fn not_repeatable(&mut self) {
         self.repeatable = false;
+        if self.hedge_at != Timestamp::NEVER {
+            self.hedge_at = Timestamp::NEVER;
+            if self.phase == Phase::Running {
+                self.find_next();
+            }
+        }
     }
 
     /// Something happened. What happens at one instant is told in this order: operations that end,
@@ -376,6 +265,8 @@ impl Call {
                 self.response_started(pipeline, now, attempt, notice)
             }
             Event::Time => self.time_passed(pipeline, now, notice),
+            Event::Answered { ending } => self.answered(pipeline, now, ending),
+            Event::Unanswered => self.unanswered(pipeline, now, notice),
         }
     }
 
@@ -384,198 +275,61 @@ impl Call {
         &mut self,
         pipeline: &Pipeline,
         now: Timestamp,
-        attempt: u32,
+        number: u32,
         ending: Ending,
         hint: Hint,
         notice: Notice<'_>,
     ) -> Action {
+        let Some(attempt) = self.take(number) else { return Action::Wait };
         let streaming = self.phase == Phase::Streaming;
-        if attempt != self.attempts || !(streaming || self.phase == Phase::Running) {
-            return Action::Wait;
-        }
-        let outcome = match ending {
-            Ending::Success => Outcome::Success,
-            Ending::Failure | Ending::Panicked => Outcome::Failure,
-            Ending::Ignored => Outcome::Ignored,
-        };
-        self.finish(pipeline, now, outcome, notice);
-        let end = End::Delivered { attempt };
-        if !streaming && pipeline.retry.is_some() && ending != Ending::Panicked {
-            let failed = ending == Ending::Failure;
-            if self.schedule(pipeline, now, end, hint, failed) {
-                return Action::Wait;
+        let endpoint = attempt.endpoint;
+        let endpoints = self.endpoints(pipeline);
+        attempt.finish(pipeline, endpoints, now, ending.outcome(), hint.failure, notice);
+        let end = End::Delivered { attempt: number };
+        let failed = ending == Ending::Failure;
+        if !streaming && pipeline.repeats && !matches!(ending, Ending::Success | Ending::Panicked) {
+            let next = self.after_failure(pipeline, now, endpoint, end, hint, failed, notice);
+            if let Some(action) = next {
+                return action;
             }
         }
-        let fallback = pipeline.fallback && ending == Ending::Failure && !streaming;
-        Action::Done { end, fallback }
-    }
-
-    /// Schedules another attempt after this end, if everything allows one.
-    #[inline(never)]
-    fn schedule(
-        &mut self,
-        pipeline: &Pipeline,
-        now: Timestamp,
-        end: End,
-        hint: Hint,
-        failed: bool,
-    ) -> bool {
-        let Some(retry) = &pipeline.retry else { return false };
-        if self.attempts >= retry.attempts
-            || !(self.repeatable || hint.never_sent)
-            || !retry.on.repeats(hint.failure, failed)
-        {
-            return false;
+        if self.counted {
+            self.tell_throttle(pipeline, now, accepted(ending, hint.failure));
         }
-        let delay_before = self.before.as_ref().map_or(Duration::ZERO, |before| before.delay);
-        let delay = pipeline.delay(retry, self.attempts - 1, delay_before);
-        let delay = hint.retry_after.map_or(delay, |wanted| {
-            // The upstream's wish, but no sooner than ours and no later than we would ever wait.
-            wanted.clamp(delay, retry.backoff.max)
-        });
-        let next = now + delay;
-        let too_long = retry.max_elapsed.is_some_and(|max| next.since(self.begun) > max);
-        if next >= self.deadline || too_long {
-            return false;
-        }
-        if pipeline.budget.as_ref().is_some_and(|budget| !budget.withdraw(now)) {
-            pipeline.counts.refused_by_budget();
-            return false;
-        }
-        let mut tried = self.before.as_ref().map_or_else(Tried::default, |before| before.tried);
-        tried.add(self.endpoint);
-        self.before = Some(Box::new(Before { tried, delay, last: end }));
-        self.phase = Phase::Waiting;
-        self.timeout = next;
-        true
-    }
-
-    fn refund(&mut self, pipeline: &Pipeline) {
-        if let Some(budget) = &pipeline.budget {
-            budget.refund();
-        }
-    }
-
-    /// The attempt is over, with this outcome.
-    #[inline(always)]
-    fn finish(
-        &mut self,
-        pipeline: &Pipeline,
-        now: Timestamp,
-        outcome: Outcome,
-        notice: Notice<'_>,
-    ) {
-        let (endpoint, permit) = self.give_back();
-        if let Some((breaker, permit)) = pipeline.endpoints.breaker(endpoint).zip(permit) {
-            breaker.finish(permit, now, outcome, &mut |change| notice(endpoint, change));
-        }
-    }
-
-    /// The attempt is over, and will not tell how it ends.
-    fn abandon(&mut self, pipeline: &Pipeline, now: Timestamp, notice: Notice<'_>) {
-        let (endpoint, permit) = self.give_back();
-        if let Some((breaker, permit)) = pipeline.endpoints.breaker(endpoint).zip(permit) {
-            breaker.cancel(permit, now, &mut |change| notice(endpoint, change));
-        }
-    }
-
-    #[inline(always)]
-    fn give_back(&mut self) -> (usize, Option<Permit>) {
-        self.phase = Phase::Idle;
-        self.timeout = Timestamp::NEVER;
-        (self.endpoint as usize, self.permit.take())
-    }
-
-    fn response_started(
-        &mut self,
-        pipeline: &Pipeline,
-        now: Timestamp,
-        attempt: u32,
-        notice: Notice<'_>,
-    ) -> Action {
-        if attempt == self.attempts && self.phase == Phase::Running {
-            self.timeout = Timestamp::NEVER;
-            self.phase = Phase::Streaming;
-            let endpoint = self.endpoint as usize;
-            let breaker = pipeline.endpoints.breaker(endpoint);
-            if let Some((breaker, permit)) = breaker.zip(self.permit.take()) {
-                let notice: crate::breaker::Notice<'_> = &mut |change| notice(endpoint, change);
-                self.permit = Some(breaker.response_started(permit, now, notice));
-            }
-        }
-        Action::Wait
-    }
-
-    /// What is due first happened first; at one instant the deadline comes before the timeout. It
-    /// happened when it was due, however late the driver comes: else a probe that times out would
-    /// be found after its lease, which is as long.
-    fn time_passed(&mut self, pipeline: &Pipeline, now: Timestamp, notice: Notice<'_>) -> Action {
-        let due = self.due();
-        if now < due {
-            return Action::Wait;
-        }
-        if self.deadline <= self.timeout {
-            return self.deadline_exceeded(pipeline, due, now, notice);
-        }
-        match self.phase {
-            Phase::Waiting | Phase::WaitingForBreaker => self.attempt(pipeline, now, notice),
-            Phase::Running => self.attempt_timed_out(pipeline, due, now, notice),
-            Phase::Idle | Phase::Streaming => Action::Wait,
-        }
-    }
-
-    fn attempt_timed_out(
-        &mut self,
-        pipeline: &Pipeline,
-        due: Timestamp,
-        now: Timestamp,
-        notice: Notice<'_>,
-    ) -> Action {
-        self.finish(pipeline, due, Outcome::Failure, notice);
-        let end = End::AttemptTimeout { after: now.since(self.started) };
-        let hint = Hint { failure: Failure::Timeout, ..Hint::NONE };
-        if self.schedule(pipeline, now, end, hint, true) {
-            return Action::Wait;
-        }
-        Action::Done { end, fallback: pipeline.fallback }
-    }
-
-    /// The call is over. The caller gets the last real error, if there was one.
-    #[cold]
-    fn deadline_exceeded(
-        &mut self,
-        pipeline: &Pipeline,
-        due: Timestamp,
-        now: Timestamp,
-        notice: Notice<'_>,
-    ) -> Action {
-        let streaming = self.phase == Phase::Streaming;
-        let after = now.since(self.begun);
-        let end = match &self.before {
-            Some(before) if !streaming => before.last,
-            _ => End::DeadlineExceeded { after },
-        };
-        // Nothing more is due.
-        self.deadline = Timestamp::NEVER;
-        if self.phase == Phase::Waiting {
-            self.refund(pipeline);
-        }
-        if self.callers {
-            self.abandon(pipeline, due, notice);
-        } else {
-            self.finish(pipeline, due, Outcome::Failure, notice);
-        }
-        Action::Done { end, fallback: pipeline.fallback && !streaming }
+        self.stop_all(pipeline, now, notice);
+        Action::Done { end, fallback: pipeline.fallback && failed && !streaming }
     }
 
     /// The caller has gone away.
     #[inline]
     pub fn cancel(mut self, pipeline: &Pipeline, now: Timestamp, notice: Notice<'_>) {
-        if self.phase == Phase::Waiting {
-            self.refund(pipeline);
-        }
         if self.is_running() {
-            self.abandon(pipeline, now, notice);
+            self.give_up(pipeline, now, notice);
         }
+    }
+
+    /// Gives back all there is.
+    pub(super) fn give_up(&mut self, pipeline: &Pipeline, now: Timestamp, notice: Notice<'_>) {
+        self.refund(pipeline);
+        if self.counted {
+            self.tell_throttle(pipeline, now, None);
+        }
+        self.stop_all(pipeline, now, notice);
+    }
+
+    pub(super) fn refund(&mut self, pipeline: &Pipeline) {
+        if std::mem::take(&mut self.charged)
+            && let Some(budget) = &pipeline.budget
+        {
+            budget.refund();
+        }
+    }
+
+    pub(super) fn others(&self) -> &[Attempt] {
+        self.more.as_ref().map_or(&[], |more| more.others.as_slice())
+    }
+
+    pub(super) fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
     }
 }

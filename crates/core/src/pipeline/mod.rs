@@ -11,42 +11,43 @@
 //!            └─ the caller goes away ───────► cancel
 //! ```
 //!
-//! The order of the policies, outermost first: fallback, deadline, retry, breaker, attempt timeout,
-//! call.
+//! The order of the policies, outermost first: fallback, deadline, load shed, throttle, rate limit,
+//! cache, coalesce, hedge and retry (one budget), breaker, bulkhead and adaptive limit, attempt timeout,
+//! chaos, the call.
 
+mod action;
+mod again;
+mod attempt;
 mod call;
+mod gates;
+mod sentence;
+mod settings;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests;
+mod time;
 
-pub use call::{Action, Call, End, Ending, Event, Hint, Rejection, Start};
+pub use action::{
+    Action, DEFAULT_URGENCY, Due, End, Ending, Event, Hint, Keys, Rank, Rejection, Start,
+};
+pub use call::Call;
+pub use settings::Settings;
 
-use crate::SplitMix64;
-use crate::Timestamp;
-use crate::breaker::{Rules, Transition};
+use crate::adaptive_limit::AdaptiveLimit;
+use crate::breaker::Transition;
+use crate::bulkhead::Bulkhead;
+use crate::chaos::Chaos;
 use crate::endpoints::Endpoints;
-use crate::retry::{self, Budget};
-use std::fmt;
+use crate::hedge::{self, HedgeDelay};
+use crate::keyed::Keyed;
+use crate::rate_limit::RateLimit;
+use crate::retry::{self, Budget, When};
+use crate::shed::Shed;
+use crate::throttle::Throttle;
+use crate::{SplitMix64, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-/// What a pipeline can be told.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// How long a whole call may take. Default: as long as it likes.
-    pub deadline: Option<Duration>,
-    /// How long one attempt may take. Default: as long as it likes.
-    pub attempt_timeout: Option<Duration>,
-    /// What is repeated. Default: nothing.
-    pub retry: Option<retry::Settings>,
-    /// The breaker of each endpoint. Default: none.
-    pub breaker: Option<Arc<Rules>>,
-    /// How many endpoints there are; 0 counts as 1.
-    pub endpoints: usize,
-    /// Whether the driver has another answer for a call that comes to nothing.
-    pub fallback: bool,
-}
 
 /// What is told of changes of state: the endpoint whose breaker it is, and the change.
 pub type Notice<'a> = &'a mut dyn FnMut(usize, Transition);
@@ -74,21 +75,41 @@ pub type Notice<'a> = &'a mut dyn FnMut(usize, Transition);
 pub struct Pipeline {
     deadline: Option<Duration>,
     attempt_timeout: Option<Duration>,
+    shed: Option<Shed>,
+    throttle: Option<Throttle>,
+    rate_limit: Option<RateLimit>,
+    lookup: bool,
     retry: Option<retry::Settings>,
+    hedge: Option<(hedge::Settings, HedgeDelay)>,
+    hedge_on: When,
     budget: Option<Budget>,
-    /// The state of the generator that jitter is drawn from.
-    random: AtomicU64,
-    counts: Counts,
+    endpoints: Endpoints,
+    /// Breakers of many keys.
+    keyed_breakers: Option<Keyed<Endpoints>>,
+    bulkhead: Option<Bulkhead>,
+    adaptive_limit: Option<AdaptiveLimit>,
+    chaos: Option<Chaos>,
     fallback: bool,
     /// Nothing here needs to know when a call began.
     timeless: bool,
-    endpoints: Endpoints,
+    /// Calls pass something before their first attempt.
+    gates: bool,
+    /// A failure may be followed by another attempt.
+    repeats: bool,
+    /// How long attempts take is of interest.
+    measures: bool,
+    /// The state of the generator that random choices are drawn from.
+    random: AtomicU64,
+    counts: Counts,
 }
 
 /// What a pipeline has done of its own.
 #[derive(Debug, Default)]
 struct Counts {
     retries: AtomicU64,
+    hedges: AtomicU64,
+    hedges_won: AtomicU64,
+    hedges_lost: AtomicU64,
     refused_by_budget: AtomicU64,
 }
 
@@ -96,6 +117,17 @@ impl Counts {
     #[cold]
     fn retried(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[cold]
+    fn hedged(&self) {
+        self.hedges.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[cold]
+    fn hedge_ended(&self, won: bool) {
+        let counter = if won { &self.hedges_won } else { &self.hedges_lost };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     #[cold]
@@ -107,19 +139,52 @@ impl Counts {
 impl Pipeline {
     /// A pipeline in its first state. `seed` makes its random choices repeatable.
     pub fn new(settings: Settings, now: Timestamp, seed: u64) -> Self {
-        let Settings { deadline, attempt_timeout, retry, breaker, endpoints, fallback } = settings;
+        let breaker = settings.breaker;
         let slow = breaker.as_ref().is_some_and(|rules| rules.slow_call().is_some());
-        Self {
-            deadline,
-            attempt_timeout,
-            budget: retry.as_ref().and_then(|retry| Some(Budget::new(retry.budget?, now))),
-            timeless: deadline.is_none() && attempt_timeout.is_none() && retry.is_none() && !slow,
-            retry,
+        // Retries and hedges share one budget.
+        let budget = match (&settings.retry, &settings.hedge) {
+            (Some(retry), _) => retry.budget,
+            (None, Some(hedge)) => hedge.budget,
+            (None, None) => None,
+        };
+        let mut pipeline = Self {
+            deadline: settings.deadline,
+            attempt_timeout: settings.attempt_timeout,
+            shed: settings.shed.map(|it| Shed::new(it, now)),
+            throttle: settings.throttle.map(Throttle::new),
+            rate_limit: settings.rate_limit.map(|it| RateLimit::new(it, now)),
+            lookup: settings.lookup,
+            budget: budget.map(|it| Budget::new(it, now)),
+            retry: settings.retry,
+            hedge: settings.hedge.map(|it| (it, HedgeDelay::new(it.delay))),
+            hedge_on: settings.hedge_on,
+            keyed_breakers: breaker.as_ref().and(settings.breaker_keys).map(Keyed::new),
+            endpoints: Endpoints::new(settings.endpoints, breaker, now, seed),
+            bulkhead: settings.bulkhead.map(Bulkhead::new),
+            adaptive_limit: settings.adaptive_limit.map(|it| AdaptiveLimit::new(it, now)),
+            chaos: settings.chaos.map(|it| Chaos::new(it, now)),
+            fallback: settings.fallback,
+            timeless: false,
+            gates: false,
+            repeats: false,
+            measures: false,
             random: AtomicU64::new(seed),
             counts: Counts::default(),
-            fallback,
-            endpoints: Endpoints::new(endpoints, breaker, now, seed),
-        }
+        };
+        pipeline.repeats = pipeline.retry.is_some() || pipeline.hedge.is_some();
+        pipeline.measures = pipeline.adaptive_limit.is_some() || pipeline.hedge.is_some();
+        let keyed_chaos = pipeline.chaos.is_some();
+        pipeline.gates = pipeline.keyed_breakers.is_some()
+            || pipeline.shed.is_some()
+            || pipeline.throttle.is_some()
+            || pipeline.rate_limit.is_some()
+            || pipeline.lookup
+            || keyed_chaos;
+        pipeline.timeless = pipeline.deadline.is_none()
+            && pipeline.attempt_timeout.is_none()
+            && pipeline.bulkhead.is_none()
+            && !(pipeline.repeats || pipeline.measures || pipeline.gates || slow);
+        pipeline
     }
 
     /// Its endpoints and their breakers.
@@ -137,12 +202,65 @@ impl Pipeline {
         self.attempt_timeout
     }
 
+    /// The breakers of single keys, where it has such: those that calls with a key go through.
+    pub fn keyed_breakers(&self) -> Option<&Keyed<Endpoints>> {
+        self.keyed_breakers.as_ref()
+    }
+
+    /// What it sheds, where it does.
+    pub fn shed(&self) -> Option<&Shed> {
+        self.shed.as_ref()
+    }
+
+    /// Its throttle, where it has one.
+    pub fn throttle(&self) -> Option<&Throttle> {
+        self.throttle.as_ref()
+    }
+
+    /// Its rate limit, where it has one.
+    pub fn rate_limit(&self) -> Option<&RateLimit> {
+        self.rate_limit.as_ref()
+    }
+
+    /// Its bulkhead, where it has one.
+    pub fn bulkhead(&self) -> Option<&Bulkhead> {
+        self.bulkhead.as_ref()
+    }
+
+    /// Its adaptive limit, where it has one.
+    pub fn adaptive_limit(&self) -> Option<&AdaptiveLimit> {
+        self.adaptive_limit.as_ref()
+    }
+
+    /// The chaos it makes, where it does.
+    pub fn chaos(&self) -> Option<&Chaos> {
+        self.chaos.as_ref()
+    }
+
+    /// What is repeated, where anything is.
+    pub fn retry(&self) -> Option<&retry::Settings> {
+        self.retry.as_ref()
+    }
+
+    /// Whether it hedges.
+    pub fn hedges_at_all(&self) -> bool {
+        self.hedge.is_some()
+    }
+
     /// How many attempts were repetitions.
     pub fn retries(&self) -> u64 {
         self.counts.retries.load(Ordering::Relaxed)
     }
 
-    /// How many repetitions were not made because the budget was spent.
+    /// How many attempts were hedges: all, those whose answer the caller got, and those that were too
+    /// late or failed. What is missing still runs.
+    pub fn hedges(&self) -> (u64, u64, u64) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (won, lost) = (read(&self.counts.hedges_won), read(&self.counts.hedges_lost));
+        (read(&self.counts.hedges), won, lost)
+    }
+
+    /// How many repetitions and hedges were not made because the budget was spent.
     pub fn refused_by_budget(&self) -> u64 {
         self.counts.refused_by_budget.load(Ordering::Relaxed)
     }
@@ -152,18 +270,11 @@ impl Pipeline {
         self.budget.as_ref().map(|budget| budget.left(now))
     }
 
-    /// The delay before a repetition.
-    fn delay(&self, retry: &retry::Settings, repetition: u32, before: Duration) -> Duration {
-        // Every call draws from a stream of its own, so that none waits for another.
-        let stream = self.random.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
-        retry.backoff.delay(repetition, before, &mut SplitMix64::new(stream))
-    }
-
     /// Begins a call.
     #[inline]
     pub fn begin(&self, now: Timestamp, start: Start, notice: Notice<'_>) -> (Call, Action) {
-        let mut call = Call::new(now, self.deadline, start);
-        let action = call.begin(self, now, notice);
+        let mut call = Call::new(now, self.deadline, &start);
+        let action = call.begin(self, now, &start, notice);
         (call, action)
     }
 
@@ -176,32 +287,44 @@ impl Pipeline {
         }
         Some(Call::picked(self.endpoints.pick_closed()?))
     }
-}
 
-impl fmt::Display for Pipeline {
-    /// The pipeline as a sentence.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut parts = Vec::new();
-        if self.fallback {
-            parts.push("a fallback".to_owned());
+    /// The endpoints of a key that is new.
+    #[cold]
+    fn new_endpoints(&self, key: u64, now: Timestamp) -> Endpoints {
+        let rules = self.endpoints.breaker(0).map(|breaker| Arc::clone(breaker.rules()));
+        Endpoints::new(self.endpoints.count(), rules, now, key)
+    }
+
+    /// The delay before a repetition.
+    fn delay(&self, retry: &retry::Settings, repetition: u32, before: Duration) -> Duration {
+        retry.backoff.delay(repetition, before, &mut SplitMix64::new(self.stream()))
+    }
+
+    /// Every choice draws from a stream of its own, so that no call waits for another.
+    fn stream(&self) -> u64 {
+        self.random.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed)
+    }
+
+    /// A random number.
+    fn draw(&self) -> u64 {
+        SplitMix64::new(self.stream()).next_u64()
+    }
+
+    /// What is worth another attempt.
+    fn on(&self) -> &When {
+        self.retry.as_ref().map_or(&self.hedge_on, |retry| &retry.on)
+    }
+
+    #[inline(always)]
+    fn timeout_from(&self, now: Timestamp) -> Timestamp {
+        self.attempt_timeout.map_or(Timestamp::NEVER, |timeout| now + timeout)
+    }
+
+    /// An attempt has its place in the bulkhead, after waiting so long.
+    #[inline(always)]
+    fn waited(&self, now: Timestamp, waited: Duration) {
+        if let Some(shed) = &self.shed {
+            shed.waited(now, waited);
         }
-        if let Some(deadline) = self.deadline {
-            parts.push(format!("a deadline of {deadline:?}"));
-        }
-        if let Some(retry) = &self.retry {
-            let budget = if retry.budget.is_some() { " within a budget" } else { "" };
-            parts.push(format!("up to {} attempts{budget}", retry.attempts));
-        }
-        if let Some(breaker) = self.endpoints.breaker(0) {
-            let each = if self.endpoints.count() > 1 { " for each endpoint" } else { "" };
-            parts.push(format!("a circuit breaker{each} ({})", breaker.rules()));
-        }
-        if let Some(timeout) = self.attempt_timeout {
-            parts.push(format!("an attempt timeout of {timeout:?}"));
-        }
-        if parts.is_empty() {
-            return f.write_str("the call, with no policy");
-        }
-        write!(f, "{}, then the call", parts.join(", then "))
     }
 }

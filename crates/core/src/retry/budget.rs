@@ -3,8 +3,10 @@
 use crate::Timestamp;
 use crate::sync::{AtomicU64, Ordering};
 
-/// One repetition, in the thousandths that the budget counts in.
-const ONE: u64 = 1000;
+/// One repetition, in the millionths that the budget counts in.
+const ONE: u64 = 1_000_000;
+/// Nanoseconds.
+const SECOND: u128 = 1_000_000_000;
 
 /// The settings of a budget.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,28 +47,27 @@ impl Default for BudgetSettings {
 /// ```
 #[derive(Debug)]
 pub struct Budget {
-    /// Thousandths of repetitions.
+    /// Millionths of repetitions.
     tokens: AtomicU64,
     /// Until when what time adds has been added.
     filled: AtomicU64,
     ratio: u64,
     cap: u64,
-    /// Nanoseconds in which time adds one thousandth; 0: it adds nothing.
-    nanos_per_token: u64,
+    /// Millionths that time adds in a second.
+    per_second: u64,
 }
 
 impl Budget {
     /// A budget as it is at the start.
     pub fn new(settings: BudgetSettings, now: Timestamp) -> Self {
-        let thousandths = |repetitions: f64| (repetitions * ONE as f64).round() as u64;
-        let cap = thousandths(settings.cap);
-        let per_second = thousandths(settings.min_per_second);
+        let millionths = |repetitions: f64| (repetitions * ONE as f64).round() as u64;
+        let cap = millionths(settings.cap);
         Self {
-            tokens: AtomicU64::new(thousandths(settings.start).min(cap)),
+            tokens: AtomicU64::new(millionths(settings.start).min(cap)),
             filled: AtomicU64::new(now.as_nanos()),
-            ratio: thousandths(settings.ratio),
+            ratio: millionths(settings.ratio),
             cap,
-            nanos_per_token: 1_000_000_000_u64.checked_div(per_second).unwrap_or(0),
+            per_second: millionths(settings.min_per_second),
         }
     }
 
@@ -106,10 +107,12 @@ impl Budget {
         });
     }
 
-    /// Thousandths that time has added since `filled`.
+    /// Millionths that time has added since `filled`.
     fn due(&self, now: Timestamp, filled: u64) -> u64 {
-        let passed = now.as_nanos().saturating_sub(filled);
-        passed.checked_div(self.nanos_per_token).unwrap_or(0)
+        let passed = u128::from(now.as_nanos().saturating_sub(filled));
+        let due = passed * u128::from(self.per_second) / SECOND;
+        // There is never more than the cap, so no more is due.
+        u64::try_from(due).unwrap_or(u64::MAX)
     }
 
     /// Adds what time has added; whoever moves `filled` on adds for that time.
@@ -119,7 +122,9 @@ impl Budget {
         if due == 0 {
             return;
         }
-        let until = filled + due * self.nanos_per_token;
+        // What is left over of the time counts on.
+        let took = u128::from(due) * SECOND / u128::from(self.per_second);
+        let until = filled.saturating_add(u64::try_from(took).unwrap_or(u64::MAX));
         let mine =
             self.filled.compare_exchange(filled, until, Ordering::Relaxed, Ordering::Relaxed);
         if mine.is_ok() {
@@ -175,6 +180,18 @@ mod tests {
         assert!(budget.withdraw(at(1000)));
         assert_eq!(budget.left(at(1250)), 0.5);
         assert_eq!(budget.left(at(1_000_000)), 100.0);
+    }
+
+    #[test]
+    fn small_numbers_add_up() {
+        let settings =
+            BudgetSettings { ratio: 0.0004, start: 0.0, min_per_second: 0.0004, cap: 100.0 };
+        let budget = Budget::new(settings, at(0));
+        (0..100_000).for_each(|_| budget.deposit());
+        assert_eq!(budget.left(at(0)), 40.0);
+        assert_eq!(budget.left(at(10_000_000)), 44.0);
+        let fast = BudgetSettings { start: 0.0, min_per_second: 1e6, cap: 1e6, ratio: 0.0 };
+        assert_eq!(Budget::new(fast, at(0)).left(at(1)), 1000.0);
     }
 
     #[test]

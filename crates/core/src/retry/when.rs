@@ -25,6 +25,20 @@ pub enum Failure {
     Grpc(u32),
 }
 
+impl Failure {
+    /// Whether it says that the upstream has more to do than it can, or does not answer at all: 429,
+    /// 502, 503, 504, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`, `UNAVAILABLE`, no connection, a reset,
+    /// a timeout.
+    pub const fn is_overload(self) -> bool {
+        match self {
+            Self::Connect | Self::Reset | Self::RefusedStream | Self::Timeout => true,
+            Self::Status(status) => matches!(status, 429 | 502..=504),
+            Self::Grpc(code) => matches!(code, 4 | 8 | 14),
+            Self::Other | Self::BreakerOpen | Self::BulkheadFull | Self::RateLimited => false,
+        }
+    }
+}
+
 /// The failures that are repeated.
 ///
 /// ```

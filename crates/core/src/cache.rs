@@ -1,0 +1,48 @@
+//! How long an answer may be given again: as a cache gives it while it is fresh, or as a fallback gives
+//! the last good one when there is no better.
+
+use crate::Timestamp;
+use std::time::Duration;
+
+/// So many answers a cache holds, unless it is told otherwise.
+pub const DEFAULT_ENTRIES: u64 = 10_000;
+
+/// How long answers live. Where they are kept is the driver's business.
+///
+/// An answer that is exactly as old as it may be is out, like the outcomes in a breaker's window.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::cache::Life;
+/// use std::time::Duration;
+///
+/// let at = |seconds| Timestamp::ZERO + Duration::from_secs(seconds);
+/// let life = Life { ttl: Some(Duration::from_secs(10)), stale: Some(Duration::from_secs(60)) };
+/// assert!(life.is_fresh(at(0), at(9)) && !life.is_fresh(at(0), at(10)));
+/// assert!(life.is_usable(at(0), at(59)) && !life.is_usable(at(0), at(60)));
+/// assert_eq!(life.longest(), Some(Duration::from_secs(60)));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Life {
+    /// For so long the answer is given instead of a call. `None`: never.
+    pub ttl: Option<Duration>,
+    /// For so long it is the fallback of a call that comes to nothing. `None`: never.
+    pub stale: Option<Duration>,
+}
+
+impl Life {
+    /// Whether an answer of that time is as good as a new one.
+    pub fn is_fresh(&self, stored: Timestamp, now: Timestamp) -> bool {
+        self.ttl.is_some_and(|ttl| now.since(stored) < ttl)
+    }
+
+    /// Whether an answer of that time is better than none.
+    pub fn is_usable(&self, stored: Timestamp, now: Timestamp) -> bool {
+        self.stale.is_some_and(|stale| now.since(stored) < stale)
+    }
+
+    /// For how long an answer is worth keeping, if at all.
+    pub fn longest(&self) -> Option<Duration> {
+        self.ttl.max(self.stale)
+    }
+}
