@@ -156,6 +156,34 @@ impl fmt::Display for Rejection {
                     None => Ok(()),
                 }
             }
+            pipeline::Rejection::BulkheadFull => write!(f, "the bulkhead of `{name}` is full"),
+            pipeline::Rejection::QueueTimeout { after } => {
+                write!(
+                    f,
+                    "the call waited {after:.1?} for the bulkhead of `{name}`, as long as it may"
+                )
+            }
+            pipeline::Rejection::RateLimited { retry_after: Some(wait) } => {
+                write!(f, "the rate limit of `{name}` is reached; it admits a call in {wait:.1?}")
+            }
+            pipeline::Rejection::RateLimited { retry_after: None } => {
+                write!(
+                    f,
+                    "the call weighs more than the rate limit of `{name}` ever admits at once"
+                )
+            }
+            pipeline::Rejection::Shed => {
+                write!(f, "`{name}` is overloaded and shed the call for more important ones")
+            }
+            pipeline::Rejection::Throttled => {
+                write!(f, "`{name}` accepts too few calls at present, and this one was held back")
+            }
+            pipeline::Rejection::LimitReached => {
+                write!(f, "the adaptive concurrency limit of `{name}` is reached")
+            }
+            pipeline::Rejection::Chaos => {
+                write!(f, "chaos in `{name}` answered in place of the call")
+            }
         }
     }
 }

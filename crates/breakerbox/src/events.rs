@@ -277,14 +277,17 @@ impl Stream for Events {
     type Item = Event;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        // What wakers do when they are cloned or dropped is their own affair, and may be to ask this
+        // very breaker: not under the lock.
+        let waker = cx.waker().clone();
         let mut queue = lock(&self.queue);
-        match queue.events.pop_front() {
-            Some(event) => Poll::Ready(Some(event)),
-            None if queue.ended => Poll::Ready(None),
-            None => {
-                queue.reader = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
+        let (polled, earlier) = match queue.events.pop_front() {
+            Some(event) => (Poll::Ready(Some(event)), queue.reader.take()),
+            None if queue.ended => (Poll::Ready(None), queue.reader.take()),
+            None => (Poll::Pending, queue.reader.replace(waker)),
+        };
+        drop(queue);
+        drop(earlier);
+        polled
     }
 }

@@ -230,11 +230,10 @@ impl<C, T> Builder<C, T> {
         let settings = pipeline::Settings {
             deadline: self.deadline,
             attempt_timeout,
-            retry: None,
             breaker: Some(rules.into()),
-            endpoints: 1,
             // Each call says whether it has one; the machine says where it would stand in.
             fallback: true,
+            ..pipeline::Settings::default()
         };
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(..));
         let inner = Inner {

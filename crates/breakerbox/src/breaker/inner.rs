@@ -73,7 +73,7 @@ impl<C: Clock> Inner<C> {
             self.pipeline.begin(now, Start::default(), &mut |_, change| self.changed(change));
         match action {
             Action::Done { end, .. } => Err(self.stopped(end)),
-            Action::Run { .. } | Action::Wait => Ok(call),
+            Action::Run { .. } | Action::Wait | Action::LookUp => Ok(call),
         }
     }
 
@@ -186,7 +186,9 @@ impl<C: Clock> Inner<C> {
                 Stopped::Rejected(rejection)
             }
             // A result is delivered by whoever has it.
-            End::Delivered { .. } => unreachable!("only `ended` tells the machine of a result"),
+            End::Delivered { .. } | End::Answered => {
+                unreachable!("only `ended` tells the machine of a result")
+            }
         }
     }
 

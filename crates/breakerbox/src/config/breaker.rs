@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use breakerbox_core::breaker::{MAX_CALL_WINDOW, MAX_PROBES};
-use breakerbox_core::breaker::{OpenFor, Settings, Window};
+use breakerbox_core::breaker::{MAX_CALL_WINDOW, MAX_PROBES, OpenFor, Settings, Window};
+use breakerbox_core::keyed::{DEFAULT_KEYS, MAX_KEYS};
 
+use super::key_of::{KeyOf, key_of};
 use super::kind::{Kind, either};
 use super::node::Node;
 use super::reader::Reader;
@@ -40,6 +41,10 @@ config_table! {
         probes: u32 = integer(1..=MAX_PROBES), optional "`successes_to_close`, else 1";
         /// How many of them must succeed to close the circuit.
         successes_to_close: u32 = integer(1..=MAX_PROBES), optional "`probes`, else 1";
+        /// There is a breaker for each value of this: `client_ip`, `header:NAME`, `host` or `path`.
+        key: KeyOf = key_of(), optional "all calls share one breaker, or one for each endpoint";
+        /// For so many keys at most; those that are closed and idle give way first, open ones last.
+        keys: usize = integer(1..=MAX_KEYS), optional "10000";
     }
 }
 
@@ -65,9 +70,30 @@ config_table! {
     }
 }
 
-/// The table of a circuit breaker, judged by the rules of [`Settings::check`].
-pub fn breaker() -> impl Kind<Value = Settings> {
-    table::<BreakerTable>().then(settings)
+/// Breakers of many keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakerKey {
+    /// What each of them is for.
+    pub key: KeyOf,
+    /// How many there are at most. Default: 10,000.
+    pub keys: usize,
+}
+
+/// The table of a circuit breaker, judged by the rules of [`Settings::check`]; and what it is keyed by.
+pub fn breaker() -> impl Kind<Value = (Settings, Option<BreakerKey>)> {
+    table::<BreakerTable>().then(|table, node, reader| {
+        let keys = keyed(table.key.clone().optional()?, table.keys.clone().optional()?);
+        if keys.is_none() && table.keys.value().is_some() {
+            let fix = "add `key`, for instance `key = \"host\"`, or leave `keys` out";
+            reader.error(node.find("keys"), "`keys` is for breakers with a `key`", fix);
+            return None;
+        }
+        Some((settings(table, node, reader)?, keys))
+    })
+}
+
+fn keyed(key: Option<KeyOf>, keys: Option<usize>) -> Option<BreakerKey> {
+    Some(BreakerKey { key: key?, keys: keys.unwrap_or(DEFAULT_KEYS) })
 }
 
 fn window() -> impl Kind<Value = Window> {

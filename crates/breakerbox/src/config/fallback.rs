@@ -1,16 +1,37 @@
 //! The table `fallback`.
 
+use std::time::Duration;
+
 use serde_json::Value as Json;
 
 use super::kind::Kind;
 use super::node::Node;
 use super::reader::Reader;
 use super::table::table;
-use super::{any_json, header_map, http_status, text};
+use super::{any_json, duration, header_map, http_status, text};
+
+/// What a caller gets when a call comes to nothing: the last good answer where there is one, else what
+/// is given here.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fallback {
+    /// The last good answer, if it is younger than this.
+    pub stale: Option<Duration>,
+    /// The answer of this upstream.
+    pub upstream: Option<String>,
+    /// This answer.
+    pub answer: Option<FallbackAnswer>,
+}
+
+impl Fallback {
+    /// Whether nothing but the last good answer will do.
+    pub fn is_only_stale(&self) -> bool {
+        self.stale.is_some() && self.upstream.is_none() && self.answer.is_none()
+    }
+}
 
 /// The answer that is given when a call fails.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fallback {
+pub struct FallbackAnswer {
     /// The HTTP status, 200 to 599. Default: 200.
     pub status: u16,
     /// The body. Default: empty.
@@ -19,7 +40,7 @@ pub struct Fallback {
     pub headers: Vec<(String, String)>,
 }
 
-/// The body of a [`Fallback`].
+/// The body of a [`FallbackAnswer`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum FallbackBody {
     /// Key `json`: any JSON value.
@@ -33,8 +54,13 @@ pub enum FallbackBody {
 config_table! {
     /// The answer that is given when a call fails or is rejected.
     struct FallbackTable {
+        /// The last good answer stands in, if it is younger than this. Without anything else here, and
+        /// without such an answer, there is no fallback.
+        stale: Duration = duration().above_zero(), optional "no answer is kept";
+        /// Another upstream answers, with its own policy.
+        upstream: String = text(), optional "none";
         /// The HTTP status.
-        status: u16 = http_status(), default 200;
+        status: u16 = http_status(), optional "200";
         /// The body, sent as JSON.
         json: Json = any_json(), optional "an empty body";
         /// The body, sent as it is.
@@ -44,18 +70,31 @@ config_table! {
     }
 }
 
-/// The table of an answer that is given when a call fails.
+/// The table of what is given when a call comes to nothing.
 pub fn fallback() -> impl Kind<Value = Fallback> {
-    table::<FallbackTable>().at_most_one_of(["json", "text"]).then(check)
+    table::<FallbackTable>()
+        .at_most_one_of(["json", "text"])
+        .at_most_one_of(["upstream", "status"])
+        .at_most_one_of(["upstream", "json"])
+        .at_most_one_of(["upstream", "text"])
+        .at_most_one_of(["upstream", "headers"])
+        .then(check)
 }
 
 fn check(table: FallbackTable, node: Node<'_>, reader: &mut Reader) -> Option<Fallback> {
-    let status = table.status.required()?;
+    let (stale, upstream) = (table.stale.optional()?, table.upstream.optional()?);
+    let (status, headers) = (table.status.optional()?, table.headers.optional()?);
     let body = match (table.json.optional()?, table.text.optional()?) {
         (Some(json), _) => FallbackBody::Json(json),
         (None, Some(text)) => FallbackBody::Text(text),
         (None, None) => FallbackBody::Empty,
     };
+    let given = status.is_some() || headers.is_some() || body != FallbackBody::Empty;
+    // An empty table is an empty answer.
+    if !given && (stale.is_some() || upstream.is_some()) {
+        return Some(Fallback { stale, upstream, answer: None });
+    }
+    let status = status.unwrap_or(200);
     if matches!(status, 204 | 205 | 304) && body != FallbackBody::Empty {
         reader.error(
             node.find("status"),
@@ -64,5 +103,6 @@ fn check(table: FallbackTable, node: Node<'_>, reader: &mut Reader) -> Option<Fa
         );
         return None;
     }
-    Some(Fallback { status, body, headers: table.headers.optional()?.unwrap_or_default() })
+    let answer = FallbackAnswer { status, body, headers: headers.unwrap_or_default() };
+    Some(Fallback { stale, upstream, answer: Some(answer) })
 }

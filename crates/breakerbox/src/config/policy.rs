@@ -2,19 +2,35 @@
 
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use breakerbox_core::breaker::Settings;
+use breakerbox_core::cache::Life;
+use breakerbox_core::retry::When;
+use breakerbox_core::{
+    SettingsError, adaptive_limit, bulkhead, coalesce, hedge, pipeline, shed, throttle,
+};
 use serde_json::Value as Json;
 
-use super::breaker::breaker;
+use super::adaptive_limit::adaptive_limit;
+use super::breaker::{BreakerKey, breaker};
+use super::bulkhead::bulkhead;
+use super::cache::{Cache, cache};
+use super::chaos::{Chaos, chaos};
+use super::coalesce::coalesce;
 use super::diagnostic::Diagnostic;
 use super::document::{file_schema, read_file};
 use super::duration;
 use super::fallback::{Fallback, fallback};
+use super::hedge::hedge;
 use super::kind::Kind;
 use super::node::Node;
+use super::rate_limit::{RateLimit, rate_limit};
 use super::reader::Reader;
 use super::retry::{Retry, retry};
+use super::shed::shed;
 use super::table::table;
+use super::throttle::throttle;
 
 /// What protects the calls to one upstream. A policy that is not in the table is absent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,12 +39,32 @@ pub struct Policy {
     pub deadline: Option<Duration>,
     /// How long one attempt may take. Above zero. Default: none (in the gateway 30 s).
     pub attempt_timeout: Option<Duration>,
+    /// Which calls are shed, and the names of their classes. Default: none is.
+    pub shed: Option<shed::Settings>,
+    /// How calls are held back from an upstream that accepts too few. Default: they are not.
+    pub throttle: Option<throttle::Settings>,
+    /// How many calls may begin per time. Default: as many as there are.
+    pub rate_limit: Option<RateLimit>,
+    /// Which answers are kept. Default: none.
+    pub cache: Option<Cache>,
+    /// Whether equal calls under way share one answer. Default: they do not.
+    pub coalesce: Option<coalesce::Settings>,
     /// What is repeated. Default: nothing.
     pub retry: Option<Retry>,
+    /// When a second attempt begins beside the first. Default: never.
+    pub hedge: Option<hedge::Settings>,
     /// The circuit breaker: settings that pass [`Settings::check`], with the `attempt_timeout` of
     /// this policy. Default: none.
     pub breaker: Option<Settings>,
-    /// The answer when the call fails. Default: none.
+    /// Whether there is a breaker for each of many keys. Default: there is one.
+    pub breaker_key: Option<BreakerKey>,
+    /// How many attempts may run at once. Default: as many as there are.
+    pub bulkhead: Option<bulkhead::Settings>,
+    /// The same, found out from how long they take. Default: as many as there are.
+    pub adaptive_limit: Option<adaptive_limit::Settings>,
+    /// What is done to calls on purpose. Default: nothing.
+    pub chaos: Option<Chaos>,
+    /// What a caller gets when the call comes to nothing. Default: the error.
     pub fallback: Option<Fallback>,
 }
 
@@ -50,6 +86,44 @@ impl Policy {
             breaker.attempt_timeout = Some(attempt_timeout);
         }
         self
+    }
+
+    /// How long answers live, in the cache and as a fallback.
+    pub fn life(&self) -> Life {
+        Life {
+            ttl: self.cache.as_ref().map(|cache| cache.ttl),
+            stale: self.fallback.as_ref().and_then(|fallback| fallback.stale),
+        }
+    }
+
+    /// The settings of core's machine for an upstream with so many endpoints.
+    ///
+    /// # Errors
+    /// The breaker's settings are refused. A policy that was read from a file has had them checked.
+    pub fn pipeline(&self, endpoints: usize) -> Result<pipeline::Settings, SettingsError> {
+        let breaker = self.breaker.clone().map(|settings| {
+            // A probe that has not come back by then has failed.
+            let attempt_timeout = self.attempt_timeout.or(settings.attempt_timeout);
+            Settings { attempt_timeout, ..settings }.check().map(Arc::new)
+        });
+        Ok(pipeline::Settings {
+            deadline: self.deadline,
+            attempt_timeout: self.attempt_timeout,
+            shed: self.shed.clone(),
+            throttle: self.throttle,
+            rate_limit: self.rate_limit.as_ref().map(|limit| limit.settings),
+            lookup: self.cache.is_some() || self.coalesce.is_some(),
+            retry: self.retry.as_ref().map(|retry| retry.settings.clone()),
+            hedge: self.hedge,
+            hedge_on: When::http(),
+            breaker: breaker.transpose()?,
+            breaker_keys: self.breaker_key.as_ref().map(|key| key.keys),
+            endpoints,
+            bulkhead: self.bulkhead,
+            adaptive_limit: self.adaptive_limit,
+            chaos: self.chaos.as_ref().map(|chaos| chaos.settings.clone()),
+            fallback: self.fallback.is_some(),
+        })
     }
 
     /// Reads a file that is one policy. Returns it with the warnings.
@@ -84,8 +158,18 @@ config_table! {
         deadline: Duration = duration().above_zero(), optional "none";
         /// How long one attempt may take.
         attempt_timeout: Duration = duration().above_zero(), optional "none; in the gateway 30s";
+        shed: shed::Settings = shed(), optional "none";
+        throttle: throttle::Settings = throttle(), optional "none";
+        rate_limit: RateLimit = rate_limit(), optional "none";
+        cache: Cache = cache(), optional "none";
+        /// Whether equal calls under way share one answer.
+        coalesce: Option<coalesce::Settings> = coalesce(), optional "false";
         retry: Retry = retry(), optional "none";
-        breaker: Settings = breaker(), optional "none";
+        hedge: hedge::Settings = hedge(), optional "none";
+        breaker: (Settings, Option<BreakerKey>) = breaker(), optional "none";
+        bulkhead: bulkhead::Settings = bulkhead(), optional "none";
+        adaptive_limit: adaptive_limit::Settings = adaptive_limit(), optional "none";
+        chaos: Chaos = chaos(), optional "none";
         fallback: Fallback = fallback(), optional "none";
     }
 }
@@ -95,7 +179,7 @@ pub fn policy() -> impl Kind<Value = Policy> {
     table::<PolicyTable>().then(check)
 }
 
-fn check(table: PolicyTable, _: Node<'_>, reader: &mut Reader) -> Option<Policy> {
+fn check(table: PolicyTable, node: Node<'_>, reader: &mut Reader) -> Option<Policy> {
     if let (Some(deadline), Some(attempt)) =
         (table.deadline.located(), table.attempt_timeout.located())
         && attempt.value > deadline.value
@@ -106,12 +190,47 @@ fn check(table: PolicyTable, _: Node<'_>, reader: &mut Reader) -> Option<Policy>
             "make it shorter than `deadline`, or leave it out",
         );
     }
+    if let (Some(hedge), Some(_)) = (table.hedge.located(), table.retry.located())
+        && hedge_budget_is_given(&node)
+    {
+        reader.error(
+            hedge.key,
+            "retries and hedges share one budget, and it is given twice",
+            "keep `budget` in `retry`, and leave it out of `hedge`",
+        );
+        return None;
+    }
     let attempt_timeout = table.attempt_timeout.optional()?;
-    Some(Policy {
+    let (breaker, breaker_key) = match table.breaker.optional()? {
+        Some((breaker, key)) => (Some(Settings { attempt_timeout, ..breaker }), key),
+        None => (None, None),
+    };
+    let policy = Policy {
         deadline: table.deadline.optional()?,
         attempt_timeout,
+        shed: table.shed.optional()?,
+        throttle: table.throttle.optional()?,
+        rate_limit: table.rate_limit.optional()?,
+        cache: table.cache.optional()?,
+        coalesce: table.coalesce.optional()?.flatten(),
         retry: table.retry.optional()?,
-        breaker: table.breaker.optional()?.map(|breaker| Settings { attempt_timeout, ..breaker }),
+        hedge: table.hedge.optional()?,
+        breaker,
+        breaker_key,
+        bulkhead: table.bulkhead.optional()?,
+        adaptive_limit: table.adaptive_limit.optional()?,
+        chaos: table.chaos.optional()?,
         fallback: table.fallback.optional()?,
-    })
+    };
+    let problems = policy.pipeline(1).map(|settings| settings.problems()).unwrap_or_default();
+    let good = problems.is_empty();
+    for problem in problems {
+        let message = format!("`{}` {}", problem.field, problem.message);
+        reader.error(node.find(problem.field), message, problem.fix);
+    }
+    good.then_some(policy)
+}
+
+fn hedge_budget_is_given(node: &Node<'_>) -> bool {
+    node.find("hedge.budget") != node.find("hedge")
 }

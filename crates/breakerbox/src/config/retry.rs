@@ -31,6 +31,11 @@ const MAX_KEPT_BODY: u32 = 16 * 1024 * 1024;
 const IDEMPOTENT: [&str; 6] = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"];
 
 impl Retry {
+    /// The methods that may be repeated where nothing else is said: those that are idempotent.
+    pub fn idempotent() -> Vec<String> {
+        IDEMPOTENT.map(str::to_owned).to_vec()
+    }
+
     /// Whether a request with this method may be repeated.
     pub fn may_repeat(&self, method: &str) -> bool {
         self.methods.iter().any(|allowed| allowed == method)
@@ -91,7 +96,7 @@ config_table! {
 
 config_table! {
     /// How many retries and hedges there may be.
-    struct BudgetTable {
+    pub(super) struct BudgetTable {
         /// What every call adds.
         ratio: f64 = number(0.0..=1_000_000.0), default 0.1;
         /// What there is at the start.
@@ -141,7 +146,11 @@ fn backoff(table: BackoffTable, _: Node<'_>, _: &mut Reader) -> Option<Backoff> 
     })
 }
 
-fn budget(table: BudgetTable, _: Node<'_>, _: &mut Reader) -> Option<Option<BudgetSettings>> {
+pub(super) fn budget(
+    table: BudgetTable,
+    _: Node<'_>,
+    _: &mut Reader,
+) -> Option<Option<BudgetSettings>> {
     Some(Some(BudgetSettings {
         ratio: table.ratio.required()?,
         start: table.start.required()?,
@@ -150,7 +159,11 @@ fn budget(table: BudgetTable, _: Node<'_>, _: &mut Reader) -> Option<Option<Budg
     }))
 }
 
-fn no_budget(given: bool, node: Node<'_>, reader: &mut Reader) -> Option<Option<BudgetSettings>> {
+pub(super) fn no_budget(
+    given: bool,
+    node: Node<'_>,
+    reader: &mut Reader,
+) -> Option<Option<BudgetSettings>> {
     if given {
         let fix = "leave `budget` out for the usual one, or write `false` for none";
         return reader.refuse(node, Refusal::new("is true", fix));
@@ -171,6 +184,7 @@ fn status() -> impl Kind<Value = Condition> {
 
 fn condition() -> impl Kind<Value = Condition> {
     text().then(|word, node, reader| {
+        let word = word.to_ascii_lowercase();
         let found = kind(&word).or_else(|| grpc(&word)).map(Condition::Failure);
         let found = found.or_else(|| class(&word));
         if found.is_none() {

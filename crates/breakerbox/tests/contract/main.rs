@@ -16,3 +16,4 @@ mod stream;
 mod support;
 mod texts;
 mod timing;
+mod wakers;

@@ -19,7 +19,7 @@ fn an_open_circuit_rejects_without_running_and_says_until_when() {
     assert_eq!(error.retry_after(), Some(seconds(20)));
     let Error::Rejected(rejection) = error else { panic!("it was not rejected") };
     assert_eq!((rejection.name(), rejection.reason()), ("open", "breaker_open"));
-    let Why::BreakerOpen { state, retry_after } = rejection.why();
+    let Why::BreakerOpen { state, retry_after } = rejection.why() else { panic!("{rejection:?}") };
     assert_eq!((state, retry_after), (State::Open, Some(seconds(20))));
 }
 
@@ -59,7 +59,7 @@ fn half_open_rejects_what_is_beyond_its_probes() {
     clock.advance(seconds(30));
     let probes = [breaker.permit().unwrap(), breaker.permit().unwrap()];
     let rejected = breaker.permit().unwrap_err();
-    let Why::BreakerOpen { state, retry_after } = rejected.why();
+    let Why::BreakerOpen { state, retry_after } = rejected.why() else { panic!("{rejected:?}") };
     assert_eq!((state, retry_after), (State::HalfOpen, Some(seconds(30))), "the lease");
     probes.into_iter().for_each(breakerbox::Permit::success);
     assert_eq!(breaker.state(), State::Closed);

@@ -49,7 +49,7 @@ error: unknown key `failure-rate` in `[breaker]`
   | ^^^^^^^^^^^^
   = fix: did you mean `failure_rate`? known keys here: failure_rate, window, min_calls, \
 consecutive_failures, slow_call, slow_call_rate, only_on_failure, open_for, probes, \
-successes_to_close
+successes_to_close, key, keys
 error: unknown key `call` in `[breaker.window]`
  --> policy.toml:6:12
   |
@@ -109,23 +109,27 @@ fn tables() {
         (
             "\"a\\nb\" = 1",
             "1:1 error: unknown key `a\\nb` at the top of the file; known keys here: deadline, \
-             attempt_timeout, retry, breaker, fallback",
+             attempt_timeout, shed, throttle, rate_limit, cache, coalesce, retry, hedge, breaker, \
+             bulkhead, adaptive_limit, chaos, fallback",
         ),
         (
             "deadlin = '1s'",
             "1:1 error: unknown key `deadlin` at the top of the file; did you mean `deadline`? \
-             known keys here: deadline, attempt_timeout, retry, breaker, fallback",
+             known keys here: deadline, attempt_timeout, shed, throttle, \
+             rate_limit, cache, coalesce, retry, hedge, breaker, bulkhead, adaptive_limit, chaos, \
+             fallback",
         ),
         (
             "breaker = { slow_cal = '1s', slow_call_rate = 0.5 }",
             "1:13 error: unknown key `slow_cal` in `[breaker]`; did you mean `slow_call`? known \
              keys here: failure_rate, window, min_calls, consecutive_failures, slow_call, \
-             slow_call_rate, only_on_failure, open_for, probes, successes_to_close",
+             slow_call_rate, only_on_failure, open_for, probes, successes_to_close, key, keys",
         ),
         (
             "deadlin = '1s'\ndeadline = '1s'",
             "1:1 error: unknown key `deadlin` at the top of the file; known keys here: deadline, \
-             attempt_timeout, retry, breaker, fallback",
+             attempt_timeout, shed, throttle, rate_limit, cache, coalesce, retry, hedge, breaker, \
+             bulkhead, adaptive_limit, chaos, fallback",
         ),
     ];
     for (file, expected) in cases {
@@ -198,19 +202,21 @@ fn what_stands_around_a_syntax_error_is_judged_where_it_can_be() {
     );
     // A table may be lost: what is missing says nothing.
     assert_eq!(
-        wrong("breaker.window = {}\ndeadline = '1s'\ndeadline = '1s'\nshed = 1"),
+        wrong("breaker.window = {}\ndeadline = '1s'\ndeadline = '1s'\nmirror = 1"),
         [
             "3:1 error: not valid TOML: this key or table is given twice; keep one of them",
-            "4:1 error: unknown key `shed` at the top of the file; known keys here: deadline, \
-             attempt_timeout, retry, breaker, fallback",
+            "4:1 error: unknown key `mirror` at the top of the file; known keys here: deadline, \
+             attempt_timeout, shed, throttle, rate_limit, cache, coalesce, retry, hedge, breaker, \
+             bulkhead, adaptive_limit, chaos, fallback",
         ]
     );
     // What follows may be misread: it is not judged.
     assert_eq!(
-        wrong("shed = 1\ndeadline 5\nshed = 1\nshedd = 1"),
+        wrong("mirror = 1\ndeadline 5\nmirror = 1\nmirrorr = 1"),
         [
-            "1:1 error: unknown key `shed` at the top of the file; known keys here: deadline, \
-             attempt_timeout, retry, breaker, fallback",
+            "1:1 error: unknown key `mirror` at the top of the file; known keys here: deadline, \
+             attempt_timeout, shed, throttle, rate_limit, cache, coalesce, retry, hedge, breaker, \
+             bulkhead, adaptive_limit, chaos, fallback",
             "2:10 error: not valid TOML: key with no value; what can stand here: `=`",
         ]
     );

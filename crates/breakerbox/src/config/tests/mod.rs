@@ -1,6 +1,12 @@
+mod adaptive_limits;
 mod broken_files;
+mod bulkheads;
+mod chaos;
+mod hedges;
 mod policies;
 mod retries;
+mod sheds;
+mod throttles;
 mod values;
 
 use super::*;

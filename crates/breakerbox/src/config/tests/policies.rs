@@ -67,17 +67,23 @@ fn every_key_is_read() {
             successes_to_close: Some(2),
             attempt_timeout: Some(Duration::from_millis(1500)),
         }),
-        fallback: Some(Fallback {
+        fallback: Some(answers(FallbackAnswer {
             status: 203,
             body: FallbackBody::Json(json!({ "z": [1, 2.5, true], "a": "x" })),
             headers: vec![("x-b".to_owned(), "1".to_owned()), ("x-a".to_owned(), "2".to_owned())],
-        }),
+        })),
+        ..Policy::default()
     };
     assert_eq!(policy, expected);
-    let Some(Fallback { body: FallbackBody::Json(json), .. }) = policy.fallback else {
+    let answer = policy.fallback.and_then(|fallback| fallback.answer);
+    let Some(FallbackAnswer { body: FallbackBody::Json(json), .. }) = answer else {
         panic!("the body is JSON");
     };
     assert_eq!(json.to_string(), r#"{"z":[1,2.5,true],"a":"x"}"#, "keys keep their order");
+}
+
+fn answers(answer: FallbackAnswer) -> Fallback {
+    Fallback { answer: Some(answer), ..Fallback::default() }
 }
 
 #[test]
@@ -90,10 +96,16 @@ fn short_forms_and_defaults() {
     assert_eq!(breaker("breaker.window = '3s'").window, Some(window));
 
     let fallback = |text: &str| parsed(text).fallback.unwrap();
-    let empty = Fallback { status: 200, body: FallbackBody::Empty, headers: Vec::new() };
-    assert_eq!(fallback("fallback = {}"), empty);
-    assert_eq!(fallback("fallback.text = 'later'").body, FallbackBody::Text("later".to_owned()));
-    assert_eq!(fallback("fallback.status = 204").status, 204);
+    let empty = FallbackAnswer { status: 200, body: FallbackBody::Empty, headers: Vec::new() };
+    assert_eq!(fallback("fallback = {}"), answers(empty));
+    let answer = |text: &str| fallback(text).answer.unwrap();
+    assert_eq!(answer("fallback.text = 'later'").body, FallbackBody::Text("later".to_owned()));
+    assert_eq!(answer("fallback.status = 204").status, 204);
+    let stale = fallback("fallback.stale = '60s'");
+    assert!(stale.is_only_stale());
+    let both = fallback("fallback = { stale = '60s', text = 'later' }");
+    assert_eq!((both.stale, both.answer.is_some()), (Some(Duration::from_secs(60)), true));
+    assert_eq!(fallback("fallback.upstream = 'b'").upstream.as_deref(), Some("b"));
 }
 
 /// The rules are those of the core; the file adds the place.
@@ -174,16 +186,60 @@ fn an_attempt_timeout_beyond_the_deadline_is_only_warned_of() {
 }
 
 #[test]
-fn keys_of_policies_that_are_not_there_are_unknown() {
-    for key in ["bulkhead", "rate_limit", "hedge", "throttle", "shed", "cache", "chaos"] {
-        assert_eq!(
-            wrong(&format!("{key} = {{}}")),
-            [format!(
-                "1:1 error: unknown key `{key}` at the top of the file; known keys here: \
-                 deadline, attempt_timeout, retry, breaker, fallback"
-            )]
-        );
-    }
+fn policies_that_contradict_each_other_are_refused() {
+    assert_eq!(
+        wrong("shed = {}"),
+        ["1:8 error: `shed` sheds by how long calls wait in the bulkhead's queue, and there is \
+             none; add `bulkhead` with a `queue`, or leave `shed` out"]
+    );
+    assert_eq!(
+        wrong("retry.on = ['breaker_open']"),
+        ["1:1 error: `retry` waits for an open breaker, which may be for ever; add a `deadline`, \
+             or take \"breaker_open\" out of `on`"]
+    );
+    assert_eq!(
+        wrong("retry = {}\nhedge = { delay = '1s', budget = false }"),
+        [
+            "2:1 error: retries and hedges share one budget, and it is given twice; keep `budget` in \
+             `retry`, and leave it out of `hedge`"
+        ]
+    );
+    assert_eq!(wrong("retry = {}\nhedge = { delay = '1s' }"), [""; 0]);
+    assert_eq!(
+        wrong("fallback = { upstream = 'b', text = 'x' }"),
+        [
+            "1:30 error: `upstream` and `text` are both given in `[fallback]`; keep either `upstream` \
+             or `text`"
+        ]
+    );
+}
+
+#[test]
+fn keys_of_calls() {
+    assert_eq!(
+        wrong("rate_limit = { rate = 1, key = 'header:a b' }"),
+        ["1:32 error: `key` is `header:a b`; write \"client_ip\", \"header:NAME\", \
+             \"host\" or \"path\""]
+    );
+    assert_eq!(
+        wrong("breaker.keys = 5"),
+        ["1:16 error: `keys` is for breakers with a `key`; add `key`, for instance `key = \
+             \"host\"`, or leave `keys` out"]
+    );
+    let policy = parsed("breaker = { key = 'header:X-Tenant', keys = 5 }");
+    let key = policy.breaker_key.unwrap();
+    assert_eq!((key.key, key.keys), (KeyOf::Header("x-tenant".into()), 5));
+}
+
+#[test]
+fn rate_limits() {
+    let limit = parsed("rate_limit = { rate = 2.5, per = '1m', wait = '1s' }").rate_limit.unwrap();
+    assert_eq!((limit.settings.rate, limit.settings.burst()), (2.5, 3));
+    assert_eq!(limit.settings.wait, Some(Duration::from_secs(1)));
+    assert_eq!(
+        wrong("rate_limit = {}"),
+        ["1:14 error: missing key `rate` in `[rate_limit]`; add for instance `rate = 100`"]
+    );
 }
 
 /// The texts that the schema gives as defaults are those of the core.
