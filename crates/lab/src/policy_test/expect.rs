@@ -170,7 +170,8 @@ impl Compared<f64> {
         match self.relation {
             Relation::Equal => close,
             Relation::NotEqual => !close,
-            _ => self.holds_for(&came),
+            Relation::LessOrEqual | Relation::GreaterOrEqual => close || self.holds_for(&came),
+            Relation::Less | Relation::Greater => !close && self.holds_for(&came),
         }
     }
 }
@@ -248,6 +249,10 @@ mod tests {
         let third = Wanted::parse_number("0.3333").unwrap();
         assert!(third.met_by(&Came::Rate(1.0 / 3.0)));
         assert!(!third.met_by(&Came::Word("none")));
+        for (text, holds) in [("<= 0.3333", true), (">= 0.3334", true), ("< 0.3334", false)] {
+            let wanted = Wanted::parse_number(text).unwrap();
+            assert_eq!(wanted.met_by(&Came::Rate(1.0 / 3.0)), holds, "{text}");
+        }
         let wait = Wanted::parse_duration("<= 5s").unwrap();
         assert!(wait.met_by(&Came::Duration(Duration::from_secs(5))));
         assert_eq!(wait.to_string(), "<= 5s");

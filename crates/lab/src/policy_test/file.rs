@@ -221,7 +221,9 @@ fn scripted() -> impl Kind<Value = Scripted> {
             ("panic", Scripted::Panic),
             ("hang", Scripted::Hang),
         ];
-        let status = word.strip_prefix("status:").and_then(|status| status.parse().ok());
+        let status =
+            word.strip_prefix("status:").filter(|it| it.len() == 3 && !it.starts_with('+'));
+        let status = status.and_then(|status| status.parse().ok());
         let status = status.filter(|status| (100..600).contains(status)).map(Scripted::Status);
         let known = WORDS.iter().find(|(known, _)| *known == word).map(|(_, scripted)| *scripted);
         let words = ["ok", "fail", "ignore", "panic", "hang", "status:503"];
@@ -378,6 +380,8 @@ fn step(table: StepTable, node: Node<'_>, reader: &mut Reader) -> Option<Step> {
         script: calls.unwrap_or_default(),
         takes: takes.unwrap_or_default(),
         method: method.map(|method| method.to_ascii_uppercase()),
+        key: table.key.optional()?,
+        priority: table.priority.optional()?,
     };
     Some(match kind {
         "call" => match starts {
@@ -429,6 +433,33 @@ fn only(node: &Node<'_>, kind: &str, allowed: &[&str], reader: &mut Reader) -> b
     good
 }
 
+/// Whether every call that a step names was started before it.
+fn all_started(case: &Case, reader: &mut Reader) -> bool {
+    let mut started: Vec<&str> = Vec::new();
+    let mut good = true;
+    for step in &case.steps {
+        let name = match &step.value {
+            Step::Start { name, .. } => {
+                started.push(name);
+                continue;
+            }
+            Step::Finish { name, .. } | Step::Await { name, .. } | Step::Cancel { name } => name,
+            _ => continue,
+        };
+        if !started.contains(&name.as_str()) {
+            let meant = closest(name, started.iter().copied());
+            let fix = match meant {
+                Some(meant) => format!("did you mean \"{meant}\"?"),
+                None => format!("begin it before with `start = \"{name}\"`"),
+            };
+            let message = format!("no call {} was started in this case", quoted(name));
+            reader.error(step.span, message, fix);
+            good = false;
+        }
+    }
+    good
+}
+
 /// Reads a test file; where its policy stands elsewhere, that file too.
 pub(super) fn read(
     file_name: &str,
@@ -457,7 +488,7 @@ pub(super) fn read(
 fn complete(
     file: FileTable,
     _: Node<'_>,
-    _: &mut Reader,
+    reader: &mut Reader,
 ) -> Option<(Located<PolicySource>, u64, Vec<Case>)> {
     let cases = file.case.required()?.into_iter().map(|case| {
         Some(Case {
@@ -467,6 +498,13 @@ fn complete(
         })
     });
     let cases = cases.collect::<Option<Vec<_>>>()?;
+    let mut good = true;
+    for case in &cases {
+        good &= all_started(case, reader);
+    }
+    if !good {
+        return None;
+    }
     Some((file.policy.required()?, file.seed.required()?, cases))
 }
 

@@ -4,6 +4,7 @@
 //! A test file names a policy and cases; a case is a list of steps: calls, time, commands and
 //! expectations. The guide is `docs/policy-tests.md`.
 
+mod answers;
 mod expect;
 mod file;
 mod report;

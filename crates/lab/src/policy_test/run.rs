@@ -1,14 +1,14 @@
 //! Runs cases.
 
+use super::answers::Answers;
 use super::expect::{Came, Expectation, Looks};
 use super::file::{Case, TestFile};
 use super::report::{CaseReport, Failure, Report};
 use super::step::Step;
-use super::world::{Hangs, World};
-use breakerbox::config::Policy;
-use breakerbox::core::breaker::{Rules, SettingsError, Snapshot};
-use breakerbox::core::pipeline::Settings;
-use std::sync::Arc;
+use super::world::{Hangs, Rules, World};
+use breakerbox::config::{Fallback, Policy, Retry};
+use breakerbox::core::breaker::Snapshot;
+use breakerbox::core::cache::DEFAULT_ENTRIES;
 use std::time::Duration;
 
 /// Runs all cases, each on a policy of its own.
@@ -31,7 +31,7 @@ impl Unmet {
 
 fn run_case(file: &TestFile, case: &Case, text: &str) -> CaseReport {
     let passed = CaseReport { name: case.name.clone(), failure: None };
-    let settings = match settings(&file.policy) {
+    let settings = match file.policy.pipeline(1) {
         Ok(settings) => settings,
         Err(error) => {
             // A file with such settings has been refused; only one read elsewhere comes here.
@@ -39,9 +39,8 @@ fn run_case(file: &TestFile, case: &Case, text: &str) -> CaseReport {
             return CaseReport { failure: Some(failure), ..passed };
         }
     };
-    let methods = file.policy.retry.as_ref().map(|retry| retry.methods.clone());
-    let mut world =
-        World::new(settings, methods.unwrap_or_default(), case.seed.unwrap_or(file.seed));
+    let seed = case.seed.unwrap_or(file.seed);
+    let mut world = World::new(settings, rules(&file.policy), answers(&file.policy), seed);
     for (index, step) in case.steps.iter().enumerate() {
         if let Err(unmet) = run_step(&mut world, &step.value) {
             let failure = Failure {
@@ -57,16 +56,22 @@ fn run_case(file: &TestFile, case: &Case, text: &str) -> CaseReport {
     passed
 }
 
-fn settings(policy: &Policy) -> Result<Settings, SettingsError> {
-    let breaker = policy.breaker.clone().map(|settings| settings.check().map(Arc::<Rules>::new));
-    Ok(Settings {
-        deadline: policy.deadline,
-        attempt_timeout: policy.attempt_timeout,
-        retry: policy.retry.as_ref().map(|retry| retry.settings.clone()),
-        breaker: breaker.transpose()?,
-        endpoints: 1,
-        fallback: policy.fallback.is_some(),
-    })
+/// What of a policy only a driver can carry out.
+fn rules(policy: &Policy) -> Rules {
+    let methods = policy.retry.as_ref().map(|retry| retry.methods.clone());
+    let only_stale =
+        |it: &Fallback| it.stale.is_some() && it.answer.is_none() && it.upstream.is_none();
+    Rules {
+        methods: methods.unwrap_or_else(Retry::idempotent),
+        keyed_rate: policy.rate_limit.as_ref().is_some_and(|limit| limit.key.is_some()),
+        keyed_breaker: policy.breaker_key.is_some(),
+        only_stale: policy.fallback.as_ref().is_some_and(only_stale),
+    }
+}
+
+fn answers(policy: &Policy) -> Answers {
+    let entries = policy.cache.as_ref().map_or(DEFAULT_ENTRIES, |cache| cache.entries);
+    Answers::new(policy.life(), entries, policy.coalesce.is_some())
 }
 
 fn run_step(world: &mut World, step: &Step) -> Result<(), Unmet> {
@@ -178,8 +183,9 @@ fn came(world: &World, seen: Option<&Snapshot>, name: &str) -> Came {
         "opened" => count(|seen| seen.opened),
         "elapsed" => duration(world.elapsed),
         "retries" => Came::Count(world.pipeline().retries()),
-        // There is no policy yet that lets calls wait, hedges them, or limits how many there are.
-        "queued" | "hedges" => Came::Count(0),
+        "hedges" => Came::Count(world.pipeline().hedges().0),
+        "queued" => Came::Count(world.queued()),
+        "limit" => world.limit().map_or(Came::Word("none"), Came::Count),
         _ => Came::Word("none"),
     }
 }

@@ -26,6 +26,10 @@ pub(super) struct Calling {
     pub(super) takes: Vec<Duration>,
     /// The HTTP method, in upper case; without one the call may be repeated.
     pub(super) method: Option<String>,
+    /// What it belongs to: a tenant, a user, a document. Calls without one are all equal.
+    pub(super) key: Option<String>,
+    /// How important it is, from 0, the most important, to 7.
+    pub(super) priority: Option<u8>,
 }
 
 impl Calling {

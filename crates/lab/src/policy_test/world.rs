@@ -1,23 +1,33 @@
 //! Virtual time: one pipeline, the calls in flight, and what is due next.
 
+use super::answers::{Answers, Shared};
 use super::step::{Calling, Scripted};
 use breakerbox::Timestamp;
+use breakerbox::core::chaos::{Fault, FaultKind};
 use breakerbox::core::classify;
+use breakerbox::core::coalesce::{Lead, Ticket};
 use breakerbox::core::pipeline::{
-    Action, Call, End, Ending, Event, Hint, Pipeline, Settings, Start,
+    Action, Call, Due, End, Ending, Event, Hint, Keys, Pipeline, Settings, Start,
 };
 use breakerbox::core::retry::Failure;
 use breakerbox::{Control, Outcome, Transition};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 /// A pipeline on virtual time, and its calls.
 pub(super) struct World {
     pipeline: Pipeline,
-    /// HTTP methods that may be repeated.
-    methods: Vec<String>,
+    rules: Rules,
+    answers: Answers,
     now: Timestamp,
     calls: Vec<Flight>,
+    /// The numbers of those that have not ended.
+    active: BTreeSet<usize>,
+    /// The calls that the machine has woken, in that order.
+    woken: Arc<Woken>,
     /// The numbers of the calls that have names.
     names: BTreeMap<String, usize>,
     pub(super) executed: u64,
@@ -26,14 +36,31 @@ pub(super) struct World {
     trace: Vec<String>,
 }
 
+/// What a policy says of calls that only a driver can tell.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rules {
+    /// HTTP methods that may be repeated.
+    pub(super) methods: Vec<String>,
+    /// The rate is limited by key.
+    pub(super) keyed_rate: bool,
+    /// There is a breaker for each key.
+    pub(super) keyed_breaker: bool,
+    /// The fallback is the last good answer, and nothing else.
+    pub(super) only_stale: bool,
+}
+
 struct Flight {
     label: String,
     call: Option<Call>,
     calling: Calling,
     executions: usize,
-    operation: Option<Operation>,
+    operations: Vec<Operation>,
     /// How the operation that ended last has ended.
     ended: Ending,
+    /// Equal calls wait for what this one comes to.
+    lead: Option<Lead<Option<String>>>,
+    /// It waits for what an equal one comes to.
+    follows: Option<Ticket<Option<String>, Shared>>,
     begun: Timestamp,
     seen: Option<&'static str>,
 }
@@ -45,17 +72,44 @@ struct Operation {
     comes_to: Scripted,
 }
 
+/// HTTP methods that change nothing (RFC 9110, section 9.2.1).
+const SAFE: [&str; 4] = ["GET", "HEAD", "OPTIONS", "TRACE"];
+
+/// Calls that are to be looked at.
+#[derive(Default)]
+struct Woken(Mutex<VecDeque<usize>>);
+
+impl Woken {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Bell {
+    woken: Arc<Woken>,
+    number: usize,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.woken.lock().push_back(self.number);
+    }
+}
+
 /// A call that nothing will ever end.
 #[derive(Debug)]
 pub(super) struct Hangs;
 
 impl World {
-    pub(super) fn new(settings: Settings, methods: Vec<String>, seed: u64) -> Self {
+    pub(super) fn new(settings: Settings, rules: Rules, answers: Answers, seed: u64) -> Self {
         Self {
-            methods,
+            rules,
+            answers,
             pipeline: Pipeline::new(settings, Timestamp::ZERO, seed),
             now: Timestamp::ZERO,
             calls: Vec::new(),
+            active: BTreeSet::new(),
+            woken: Arc::default(),
             names: BTreeMap::new(),
             executed: 0,
             rejected: 0,
@@ -79,11 +133,7 @@ impl World {
 
     /// Begins a call; what it does at this very instant is done.
     pub(super) fn begin(&mut self, calling: Calling, name: Option<&str>) -> usize {
-        let repeatable = calling
-            .method
-            .as_ref()
-            .is_none_or(|method| self.methods.iter().any(|allowed| allowed == method));
-        let start = Start { repeatable, ..Start::default() };
+        let start = self.start(&calling);
         let number = self.calls.len();
         let label = match name {
             Some(name) => format!("call \"{name}\""),
@@ -97,17 +147,45 @@ impl World {
             call: Some(call),
             calling,
             executions: 0,
-            operation: None,
+            operations: Vec::new(),
             ended: Ending::Success,
+            lead: None,
+            follows: None,
             begun: self.now,
             seen: None,
         });
+        self.active.insert(number);
         if let Some(name) = name {
             self.names.insert(name.to_owned(), number);
         }
         self.carry_out(number, action);
         self.run_what_is_due();
         number
+    }
+
+    /// What the machine is to know of a call.
+    fn start(&self, calling: &Calling) -> Start {
+        let repeatable = calling
+            .method
+            .as_ref()
+            .is_none_or(|method| self.rules.methods.iter().any(|allowed| allowed == method));
+        let key = calling.key.as_ref().map(|key| {
+            let mut hasher = DefaultHasher::new();
+            key.hash(&mut hasher);
+            hasher.finish()
+        });
+        let keys = Keys {
+            rate_limit: key.filter(|_| self.rules.keyed_rate),
+            breaker: key.filter(|_| self.rules.keyed_breaker),
+            shed: key,
+            chaos: key,
+            spared: false,
+        };
+        let safe = |method: &String| SAFE.contains(&method.as_str());
+        let hedgeable = calling.method.as_ref().is_none_or(safe);
+        let start = Start::default();
+        let urgency = calling.priority.unwrap_or(start.urgency);
+        Start { repeatable, hedgeable, urgency, lookup: repeatable, keys, ..start }
     }
 
     /// The number of a call that was started under this name.
@@ -138,7 +216,8 @@ impl World {
         let end = self.now + by;
         loop {
             let next = self.next_instant();
-            if next > end {
+            // At the end of time there is nothing more to come.
+            if next > end || next == Timestamp::NEVER {
                 break;
             }
             self.now = next;
@@ -150,7 +229,10 @@ impl World {
     /// Ends a hanging operation now. False if there is none.
     pub(super) fn end_operation(&mut self, number: usize, comes_to: Scripted) -> bool {
         let now = self.now;
-        let Some(operation) = &mut self.calls[number].operation else { return false };
+        let operations = &mut self.calls[number].operations;
+        // Of those that run the oldest that hangs.
+        let hangs = operations.iter().position(|it| it.comes_to == Scripted::Hang);
+        let Some(operation) = operations.get_mut(hangs.unwrap_or(0)) else { return false };
         *operation = Operation { ends: now, comes_to, ..*operation };
         self.run_what_is_due();
         true
@@ -162,13 +244,21 @@ impl World {
         if flight.seen.is_some() {
             return false;
         }
-        flight.operation = None;
+        flight.operations.clear();
+        let (lead, follows) = (flight.lead.take(), flight.follows.take());
         let mut changes = Vec::new();
         if let Some(call) = flight.call.take() {
             call.cancel(&self.pipeline, self.now, &mut |_, it| changes.push(it));
         }
+        if let Some(lead) = lead {
+            self.answers.groups().lost(lead);
+        }
+        if let Some(follows) = follows {
+            self.answers.groups().give_up(follows);
+        }
         self.log_changes(&changes);
         self.ended(number, "cancelled");
+        self.run_what_is_due();
         true
     }
 
@@ -181,32 +271,50 @@ impl World {
         self.log_changes(&changes);
     }
 
+    /// The limit of how many calls run at once, where there is one.
+    pub(super) fn limit(&self) -> Option<u64> {
+        let adaptive = self.pipeline.adaptive_limit().map(|limit| u64::from(limit.limit()));
+        adaptive.or_else(|| Some(u64::from(self.pipeline.bulkhead()?.snapshot().limit)))
+    }
+
     /// How many operations run.
     pub(super) fn in_flight(&self) -> u64 {
-        self.calls.iter().filter(|flight| flight.operation.is_some()).count() as u64
+        self.active().map(|(_, flight)| flight.operations.len() as u64).sum()
+    }
+
+    /// How many calls wait: in a queue, for the rate limit, or for an equal call.
+    pub(super) fn queued(&self) -> u64 {
+        let waits = |flight: &&Flight| {
+            flight.follows.is_some() || flight.call.as_ref().is_some_and(Call::is_queued)
+        };
+        self.active().map(|(_, flight)| flight).filter(waits).count() as u64
+    }
+
+    /// The calls that have not ended, in the order in which they began.
+    fn active(&self) -> impl Iterator<Item = (usize, &Flight)> {
+        self.active.iter().map(|number| (*number, &self.calls[*number]))
     }
 
     /// When something happens next.
     fn next_instant(&self) -> Timestamp {
         let of_call = |flight: &Flight| {
-            let ends = flight.operation.map_or(Timestamp::NEVER, |operation| operation.ends);
+            let ends = flight.operations.iter().map(|operation| operation.ends).min();
             let due = flight.call.as_ref().map_or(Timestamp::NEVER, Call::due);
-            ends.min(due)
+            due.min(ends.unwrap_or(Timestamp::NEVER))
         };
-        let running = self.calls.iter().filter(|flight| flight.seen.is_none());
-        running.map(of_call).min().unwrap_or(Timestamp::NEVER).max(self.now)
+        let next = self.active().map(|(_, flight)| of_call(flight)).min();
+        next.unwrap_or(Timestamp::NEVER).max(self.now)
     }
 
-    /// At one instant operations end first, in the order in which their calls began; then time has
-    /// its effects.
+    /// At one instant operations end first, in the order in which their calls began; then whoever was
+    /// woken goes on; then time has its effects, in the order of [`Rank`](breakerbox::core::pipeline::Rank).
     fn run_what_is_due(&mut self) {
         loop {
-            let now = self.now;
-            let ends = |flight: &Flight| flight.operation.is_some_and(|it| it.ends <= now);
-            let is_due = |flight: &Flight| flight.call.as_ref().is_some_and(|it| it.due() <= now);
-            if let Some(number) = self.calls.iter().position(ends) {
-                self.operation_ends(number);
-            } else if let Some(number) = self.calls.iter().position(is_due) {
+            if let Some((number, operation)) = self.operation_that_ends() {
+                self.operation_ends(number, operation);
+            } else if let Some(number) = { self.woken.lock().pop_front() } {
+                self.woken(number);
+            } else if let Some(number) = self.call_that_is_due() {
                 self.step(number, Event::Time);
             } else {
                 return;
@@ -214,10 +322,24 @@ impl World {
         }
     }
 
-    fn operation_ends(&mut self, number: usize) {
-        let Some(Operation { attempt, comes_to, .. }) = self.calls[number].operation.take() else {
-            return;
+    fn operation_that_ends(&self) -> Option<(usize, usize)> {
+        let of_call = |(number, flight): (usize, &Flight)| {
+            let ended = |operation: &Operation| operation.ends <= self.now;
+            Some((number, flight.operations.iter().position(ended)?))
         };
+        self.active().find_map(of_call)
+    }
+
+    fn call_that_is_due(&self) -> Option<usize> {
+        let due = |(number, flight): (usize, &Flight)| -> Option<(Due, usize)> {
+            Some((flight.call.as_ref()?.due_next(), number))
+        };
+        let next = self.active().filter_map(due).min()?;
+        (next.0.at <= self.now).then_some(next.1)
+    }
+
+    fn operation_ends(&mut self, number: usize, operation: usize) {
+        let Operation { attempt, comes_to, .. } = self.calls[number].operations.remove(operation);
         let ending = ending(comes_to);
         let how = match ending {
             Ending::Success => "ok",
@@ -235,6 +357,14 @@ impl World {
         self.step(number, Event::Ended { attempt, ending, hint });
     }
 
+    /// The machine, or the call it follows, has something new for it.
+    fn woken(&mut self, number: usize) {
+        match self.calls[number].follows.take() {
+            None => self.step(number, Event::Time),
+            Some(follows) => self.look_at_leader(number, follows),
+        }
+    }
+
     fn step(&mut self, number: usize, event: Event) {
         let Some(call) = &mut self.calls[number].call else { return };
         let mut changes = Vec::new();
@@ -248,34 +378,129 @@ impl World {
         match action {
             Action::Wait => {
                 let flight = &mut self.calls[number];
-                if !flight.call.as_ref().is_some_and(Call::is_attempting) {
-                    flight.operation = None;
+                if let Some(call) = &flight.call {
+                    flight.operations.retain(|operation| call.runs(operation.attempt));
                 }
+                self.listen(number);
             }
-            Action::Run { attempt, .. } => {
+            Action::LookUp => self.look_up(number),
+            Action::Run { attempt, .. } => self.run(number, attempt),
+            Action::Done { end, fallback } => self.done(number, end, fallback),
+        }
+    }
+
+    /// Wants to be woken when a call in a queue can go on.
+    fn listen(&mut self, number: usize) {
+        let Some(call) = &self.calls[number].call else { return };
+        let bell = || Waker::from(Arc::new(Bell { woken: Arc::clone(&self.woken), number }));
+        if call.is_queued() && call.listen(&self.pipeline, &bell()) {
+            self.woken.lock().push_back(number);
+        }
+    }
+
+    fn run(&mut self, number: usize, attempt: u32) {
+        let now = self.now;
+        let flight = &mut self.calls[number];
+        let fault = flight.call.as_ref().and_then(|call| call.fault(attempt));
+        let Fault { delay, kind, truncate_body, .. } = fault.unwrap_or(Fault::NONE);
+        let operation = match kind {
+            // Chaos answers in its place.
+            Some(FaultKind::Error(status)) => (now + delay, Scripted::Status(status)),
+            Some(FaultKind::Reset) => (now + delay, Scripted::Fail),
+            Some(FaultKind::BlackHole) => (Timestamp::NEVER, Scripted::Hang),
+            None => {
                 self.executed += 1;
-                let now = self.now;
-                let flight = &mut self.calls[number];
                 let comes_to = flight.calling.scripted(flight.executions);
                 let takes = flight.calling.takes(flight.executions);
                 flight.executions += 1;
-                let ends = match comes_to {
-                    Scripted::Hang => Timestamp::NEVER,
-                    _ => now + takes,
-                };
-                flight.operation = Some(Operation { attempt, ends, comes_to });
-                self.log(format!("{}: attempt {attempt} runs", self.calls[number].label));
-            }
-            Action::Done { end, fallback } => {
-                let seen = if fallback { "fallback" } else { self.seen_by_caller(number, end) };
-                if matches!(end, End::Rejected(_)) {
-                    self.rejected += 1;
+                match comes_to {
+                    Scripted::Hang => (Timestamp::NEVER, comes_to),
+                    // Half an answer is none.
+                    Scripted::Ok if truncate_body.is_some() => {
+                        (now + delay + takes, Scripted::Fail)
+                    }
+                    _ => (now + delay + takes, comes_to),
                 }
-                self.calls[number].operation = None;
-                self.calls[number].call = None;
-                self.ended(number, seen);
+            }
+        };
+        let (ends, comes_to) = operation;
+        flight.operations.push(Operation { attempt, ends, comes_to });
+        self.log(format!("{}: attempt {attempt} runs", self.calls[number].label));
+        if let Some(fault) = fault {
+            self.log(format!("{}: meets chaos: {fault}", self.calls[number].label));
+        }
+    }
+
+    fn done(&mut self, number: usize, end: End, fallback: bool) {
+        let key = self.calls[number].calling.key.clone();
+        let real = match end {
+            // What was looked up, or shared, has been seen already.
+            End::Answered => self.calls[number].seen.take().unwrap_or("ok"),
+            _ => self.seen_by_caller(number, end),
+        };
+        let fallback =
+            fallback && (!self.rules.only_stale || self.answers.has_usable(&key, self.now));
+        if matches!(end, End::Rejected(_)) {
+            self.rejected += 1;
+        }
+        if real == "ok" && end != End::Answered && self.may_be_kept(number) {
+            self.answers.keep(key, self.now);
+        }
+        let flight = &mut self.calls[number];
+        flight.operations.clear();
+        flight.call = None;
+        if let Some(lead) = flight.lead.take() {
+            let ending = if real == "ok" { Ending::Success } else { shared(end, flight.ended) };
+            self.answers.groups().finished(lead, Shared { seen: real, ending });
+        }
+        self.ended(number, if fallback { "fallback" } else { real });
+    }
+
+    /// Only what may be asked twice is kept.
+    fn may_be_kept(&self, number: usize) -> bool {
+        self.start(&self.calls[number].calling).repeatable
+    }
+
+    /// Looks whether the answer is there already, or on its way.
+    fn look_up(&mut self, number: usize) {
+        let key = self.calls[number].calling.key.clone();
+        if self.answers.has_fresh(&key, self.now) {
+            self.answered(number, Shared { seen: "ok", ending: Ending::Success });
+            return;
+        }
+        match self.answers.join(key) {
+            None => self.step(number, Event::Unanswered),
+            Some(Ok(lead)) => {
+                self.calls[number].lead = Some(lead);
+                self.step(number, Event::Unanswered);
+            }
+            Some(Err(follows)) => self.follow(number, follows),
+        }
+    }
+
+    fn follow(&mut self, number: usize, follows: Ticket<Option<String>, Shared>) {
+        let bell = Waker::from(Arc::new(Bell { woken: Arc::clone(&self.woken), number }));
+        if self.answers.groups().listen(&follows, &bell) {
+            self.woken.lock().push_back(number);
+        }
+        self.calls[number].follows = Some(follows);
+    }
+
+    fn look_at_leader(&mut self, number: usize, follows: Ticket<Option<String>, Shared>) {
+        use breakerbox::core::coalesce::Following;
+        match self.answers.groups().look(follows) {
+            Following::Pending(follows) => self.follow(number, follows),
+            Following::Shared(shared) => self.answered(number, shared),
+            Following::Lead(lead) => {
+                self.calls[number].lead = Some(lead);
+                self.step(number, Event::Unanswered);
             }
         }
+    }
+
+    fn answered(&mut self, number: usize, shared: Shared) {
+        self.calls[number].seen = Some(shared.seen);
+        self.step(number, Event::Answered { ending: shared.ending });
     }
 
     fn seen_by_caller(&self, number: usize, end: End) -> &'static str {
@@ -283,6 +508,7 @@ impl World {
             End::Rejected(rejection) => rejection.reason(),
             End::AttemptTimeout { .. } => "timeout",
             End::DeadlineExceeded { .. } => "deadline",
+            End::Answered => "ok",
             End::Delivered { .. } => match self.calls[number].ended {
                 Ending::Success => "ok",
                 Ending::Failure => "fail",
@@ -293,6 +519,7 @@ impl World {
     }
 
     fn ended(&mut self, number: usize, seen: &'static str) {
+        self.active.remove(&number);
         let flight = &mut self.calls[number];
         flight.seen = Some(seen);
         self.elapsed = Some(self.now.since(flight.begun));
@@ -307,6 +534,14 @@ impl World {
 
     fn log(&mut self, line: String) {
         self.trace.push(format!("{:?} {line}", self.now));
+    }
+}
+
+/// What those get who waited for a call that came to no good end.
+fn shared(end: End, ended: Ending) -> Ending {
+    match end {
+        End::Delivered { .. } => ended,
+        _ => Ending::Failure,
     }
 }
 
