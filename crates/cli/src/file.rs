@@ -1,5 +1,6 @@
 //! Reading the gateway's file, for all commands that need one.
 
+use crate::output::complain;
 use breakerbox::config::Diagnostic;
 use breakerbox_proxy::Config;
 use std::path::Path;
@@ -17,7 +18,7 @@ pub(crate) const UNREADABLE: u8 = 2;
 pub(crate) fn load(path: &Path) -> Result<Config, Refused> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
-        eprintln!("error: cannot read {name}: {error}");
+        complain(format_args!("error: cannot read {name}: {error}"));
         Refused(ExitCode::from(UNREADABLE))
     })?;
     match Config::parse(&name, &text) {
@@ -34,6 +35,6 @@ pub(crate) fn load(path: &Path) -> Result<Config, Refused> {
 
 fn show(diagnostics: &[Diagnostic]) {
     for diagnostic in diagnostics {
-        eprintln!("{diagnostic}\n");
+        complain(format_args!("{diagnostic}\n"));
     }
 }

@@ -25,12 +25,13 @@ enum Command {
     Run(run::Arguments),
     /// Show every error of a file, with its line and how to fix it.
     ///
-    /// Exits with 0 if the file is good (warnings are no errors), 1 if it has errors, and 2 if it
-    /// cannot be read.
+    /// Exits with 0 if the file is good (warnings are no errors), 1 if it has errors or what is to be
+    /// said cannot be written, and 2 if it cannot be read.
     Check(check::Arguments),
     /// Run the cases of test files on virtual time: what does a policy do, and when?
     ///
-    /// Exits with 0 if all cases came as expected, 1 if not, and 2 if a file cannot be read.
+    /// Exits with 0 if all cases came as expected, 1 if not or if what is to be said cannot be
+    /// written, and 2 if a file cannot be read.
     Test(test::Arguments),
     /// Watch a circuit breaker at work: a service fails and recovers, live, in half a minute.
     ///
@@ -41,10 +42,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse().command {
+    output::unless_lost(match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Test(arguments) => test::test(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
-    }
+    })
 }

@@ -1,9 +1,10 @@
 //! `breakerbox run`: the gateway, until it is told to stop.
 
 use crate::file;
+use crate::output::complain;
 use crate::signals::Signals;
 use breakerbox::config::parse_duration;
-use breakerbox_proxy::{Running, Server};
+use breakerbox_proxy::{Config, Running, Server};
 use std::error::Error;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -37,21 +38,16 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         Err(file::Refused(code)) => return code,
     };
     log_to_stderr(arguments.log);
-    let running = match Server::start(config) {
-        Ok(running) => running,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::from(FAILED);
-        }
-    };
-    announce(&running);
-    match serve(running, arguments.grace) {
+    match serve(config, arguments.grace) {
         Ok(()) => {
             tracing::info!("stopped");
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            // A line for each address that cannot be listened on.
+            for line in error.to_string().lines() {
+                complain(format_args!("error: {line}"));
+            }
             ExitCode::from(FAILED)
         }
     }
@@ -92,11 +88,13 @@ fn announce(running: &Running) {
 }
 
 /// Serves until SIGTERM or Ctrl-C, then drains; the next signal cuts what is still under way.
-fn serve(running: Running, grace: Duration) -> Result<(), Box<dyn Error>> {
-    let running = Arc::new(running);
+fn serve(config: Config, grace: Duration) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        // Before anybody learns that it runs, and may want it to stop.
         let mut signals = Signals::new()?;
+        let running = Arc::new(Server::start(config)?);
+        announce(&running);
         let waiting = Arc::clone(&running);
         let mut stopped = tokio::task::spawn_blocking(move || waiting.wait());
         tokio::select! {

@@ -1,7 +1,7 @@
 //! `breakerbox test`: tests of policies on virtual time.
 
 use crate::file::UNREADABLE;
-use crate::output::say;
+use crate::output::{complain, say};
 use breakerbox::config::Policy;
 use breakerbox_lab::policy_test::{self, Report};
 use breakerbox_proxy::Config;
@@ -34,13 +34,14 @@ pub(crate) fn test(arguments: &Arguments) -> ExitCode {
     for path in &arguments.files {
         match run_file(path) {
             Ok(report) => {
+                report.warnings().iter().for_each(|warning| complain(format_args!("{warning}\n")));
                 if !arguments.json {
                     show(path, &report, arguments.files.len() > 1);
                 }
                 all.append(report);
             }
             Err(message) => {
-                eprintln!("{message}");
+                complain(message);
                 unreadable = true;
             }
         }

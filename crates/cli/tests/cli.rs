@@ -179,6 +179,34 @@ fn a_taken_port_is_told_in_a_sentence() {
 }
 
 #[test]
+fn all_taken_ports_are_told_at_once() {
+    let taken = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [first, second] = taken.each_ref().map(|taken| taken.local_addr().unwrap());
+    let more = format!("[admin]\nlisten = \"{second}\"");
+    let path = file("all_taken", gateway(&first.to_string(), "127.0.0.1:9001", &more));
+    let Ended { code, output, .. } = ends(&["run", &path]);
+    assert_eq!(code, Some(1));
+    let sentence = |address| {
+        format!("error: cannot listen on {address}: another program listens there already\n")
+    };
+    assert_eq!(output, [sentence(first), sentence(second)].concat());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_cannot_be_said_is_an_error() {
+    let good = file("good_and_lost", gateway("127.0.0.1:3000", "127.0.0.1:9001", ""));
+    for arguments in [["check", &good], ["check", "--schema"], ["test", "--schema"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = breakerbox(&arguments).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.starts_with("error: cannot write to standard output: "), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
 fn an_upstream_that_is_not_there_does_not_keep_the_gateway_from_starting() {
     let (_taken, address) = nobody();
     let policy = "[upstream.posts.policy]\nbreaker = { consecutive_failures = 2 }";

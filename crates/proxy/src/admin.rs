@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use breakerbox::Control;
 use http::header::{ALLOW, CONTENT_TYPE, ORIGIN};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
@@ -30,6 +30,10 @@ impl Admin {
     /// Answers one request.
     #[expect(clippy::unused_async, reason = "routes that read a request's body wait for it")]
     pub async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+        if request.headers().contains_key(ORIGIN) {
+            let error = "This API is not for web pages: send the request without `Origin`.";
+            return answers::answer(StatusCode::FORBIDDEN, "origin", error, None);
+        }
         let path = request.uri().path();
         match (request.method(), path) {
             (&Method::GET | &Method::HEAD, "/ready") => self.ready(),
@@ -38,12 +42,28 @@ impl Admin {
             (&Method::GET | &Method::HEAD, "/breakers") => {
                 answers::json(StatusCode::OK, &view::breakers(&self.policies))
             }
-            (_, "/ready" | "/health" | "/metrics" | "/breakers") => method_not_allowed("GET, HEAD"),
-            (method, path) => match path.strip_prefix("/breakers/") {
-                Some(command) if method == Method::POST => self.control(command, request.headers()),
-                Some(_) => method_not_allowed("POST"),
-                None => not_found("The admin API has no such path."),
-            },
+            (&Method::GET | &Method::HEAD, "/policies") => {
+                answers::json(StatusCode::OK, &view::policies(&self.policies))
+            }
+            (_, "/ready" | "/health" | "/metrics" | "/breakers" | "/policies") => {
+                method_not_allowed("GET, HEAD")
+            }
+            (method, path) => {
+                let command: fn(&Self, &str) -> Response<ResponseBody>;
+                let rest = if let Some(rest) = path.strip_prefix("/breakers/") {
+                    command = Self::control;
+                    rest
+                } else if let Some(rest) = path.strip_prefix("/chaos/") {
+                    command = Self::chaos;
+                    rest
+                } else {
+                    return not_found("The admin API has no such path.");
+                };
+                if method != Method::POST {
+                    return method_not_allowed("POST");
+                }
+                command(self, rest)
+            }
         }
     }
 
@@ -61,11 +81,7 @@ impl Admin {
     }
 
     /// `NAME/COMMAND`, where a name is a breaker's, or an upstream's for all of its breakers.
-    fn control(&self, command: &str, headers: &HeaderMap) -> Response<ResponseBody> {
-        if headers.contains_key(ORIGIN) {
-            let error = "Commands are not taken from web pages: send the request without `Origin`.";
-            return answers::answer(StatusCode::FORBIDDEN, "origin", error, None);
-        }
+    fn control(&self, command: &str) -> Response<ResponseBody> {
         let Some((name, command)) = command.rsplit_once('/') else {
             return not_found("Commands are POST /breakers/NAME/COMMAND.");
         };
@@ -82,6 +98,25 @@ impl Admin {
         }
         tracing::info!(breaker = %name, %control, "told by hand");
         answers::json(StatusCode::OK, &view::breakers(&self.policies))
+    }
+
+    /// `UPSTREAM/on` or `UPSTREAM/off`.
+    fn chaos(&self, command: &str) -> Response<ResponseBody> {
+        let (name, on) = match command.rsplit_once('/') {
+            Some((name, "on")) => (name, true),
+            Some((name, "off")) => (name, false),
+            _ => return not_found("Commands are POST /chaos/UPSTREAM/on and /chaos/UPSTREAM/off."),
+        };
+        let name = percent_decode_str(name).decode_utf8_lossy();
+        match self.policies.find(&name) {
+            Some(policies) if policies.switch_chaos(on) => {
+                answers::json(StatusCode::OK, &view::policies(&self.policies))
+            }
+            Some(_) => not_found(format!(
+                "The upstream `{name}` has no `chaos` in the file, so there is nothing to switch."
+            )),
+            None => not_found(format!("There is no upstream `{name}`: see GET /policies.")),
+        }
     }
 
     fn ready(&self) -> Response<ResponseBody> {

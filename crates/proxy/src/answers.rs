@@ -1,8 +1,8 @@
 //! The gateway's own answers: a status, a small JSON body and `breakerbox-reason`.
 
 use std::fmt::Display;
-use std::time::Duration;
 
+use breakerbox::core::pipeline::Rejection;
 use breakerbox::{State, TimeoutKind};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -95,24 +95,44 @@ fn public(kind: SendErrorKind) -> &'static str {
     }
 }
 
-/// No breaker admits the request: 503, with `Retry-After` in whole seconds, rounded up.
-pub fn breaker_open(
-    upstream: &str,
-    state: State,
-    retry_after: Option<Duration>,
-) -> Response<ResponseBody> {
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    let error = match state {
-        State::Isolated => "The circuit breaker of the upstream has been isolated by hand.",
-        State::HalfOpen => "The circuit breaker of the upstream is testing whether it works again.",
-        _ => "The circuit breaker of the upstream is open.",
+/// The upstream's response broke off before the client had any of it: 502.
+pub fn body_failed(upstream: &str) -> Response<ResponseBody> {
+    let error = "The upstream's response ended early.";
+    answer(StatusCode::BAD_GATEWAY, "reset", error, Some(upstream))
+}
+
+/// A policy rejects the request: 503, or 429 for the rate limit, with `Retry-After` in whole seconds,
+/// rounded up, where that can be told.
+pub fn rejected(upstream: &str, rejection: Rejection) -> Response<ResponseBody> {
+    let status = match rejection {
+        Rejection::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let mut response = answer(status, "breaker_open", error, Some(upstream));
-    if let Some(wait) = retry_after {
+    let mut response = answer(status, rejection.reason(), why(rejection), Some(upstream));
+    if let Some(wait) = rejection.retry_after() {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
     response
+}
+
+fn why(rejection: Rejection) -> &'static str {
+    match rejection {
+        Rejection::BreakerOpen { state: State::Isolated, .. } => {
+            "The circuit breaker of the upstream has been isolated by hand."
+        }
+        Rejection::BreakerOpen { state: State::HalfOpen, .. } => {
+            "The circuit breaker of the upstream is testing whether it works again."
+        }
+        Rejection::BreakerOpen { .. } => "The circuit breaker of the upstream is open.",
+        Rejection::BulkheadFull => "As many requests as may run at once are under way.",
+        Rejection::QueueTimeout { .. } => "The request waited for its turn as long as it may.",
+        Rejection::RateLimited { .. } => "The rate limit is reached.",
+        Rejection::Shed => "There is too much to do; more important requests go first.",
+        Rejection::Throttled => "The upstream accepts too few requests at present.",
+        Rejection::LimitReached => "As many requests as the upstream can handle are under way.",
+        Rejection::Chaos => "A fault was injected.",
+    }
 }
 
 /// Time ran out: 504.

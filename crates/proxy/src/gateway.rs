@@ -46,6 +46,13 @@ impl Gateway {
             })
             .map(|(name, upstream)| Ok((name.as_str(), Rc::new(upstream?))))
             .collect::<Result<BTreeMap<_, _>, InvalidEndpoint>>()?;
+        for (name, settings) in &config.upstreams {
+            let fallback = settings.policy.fallback.as_ref().and_then(|it| it.upstream.as_ref());
+            let other = fallback.and_then(|other| upstreams.get(other.as_str()));
+            if let Some((upstream, other)) = upstreams.get(name.as_str()).zip(other) {
+                upstream.set_fallback(other);
+            }
+        }
         let fronts = config
             .listeners
             .iter()
@@ -98,14 +105,12 @@ impl Front {
             return answers::no_route();
         };
         headers::prepare_request(&mut parts, peer);
-        // What is still there is believed: that of strangers has just been removed.
-        let left = headers::time_left(&parts.headers);
         // What hyper has put there is for this connection.
         parts.extensions.clear();
         if let Some(Ok(Some(target))) = parts.uri.path_and_query().map(|path| route.rewritten(path))
         {
             parts.uri = Uri::from(target);
         }
-        upstream.answer(Request::from_parts(parts, body), left).await
+        upstream.answer(Request::from_parts(parts, body), peer).await
     }
 }

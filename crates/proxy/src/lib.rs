@@ -14,12 +14,14 @@
 //! | [`policies`] | what core's rules are told, and what they have seen |
 //! | [`pool`] | connections to endpoints |
 //! | [`body`] | streamed bodies |
+//! | [`shelf`] | answers that requests can have without being sent |
 //! | [`answers`] | the gateway's own answers |
 //! | [`admin`] | the admin API |
 
 pub mod admin;
 pub mod answers;
 pub mod body;
+mod chaos;
 pub mod config;
 pub mod gateway;
 pub mod headers;
@@ -29,7 +31,10 @@ pub mod pool;
 pub mod router;
 mod runtime;
 pub mod server;
+mod sharing;
+pub mod shelf;
+mod start;
 pub mod upstream;
 
 pub use config::Config;
-pub use server::{Running, Server, StartError};
+pub use server::{BindError, Running, Server, StartError};

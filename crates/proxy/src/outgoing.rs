@@ -2,13 +2,21 @@
 
 use std::time::Duration;
 
-use breakerbox::config::Retry;
+use breakerbox::config::Policy;
+use breakerbox::core::pipeline::Start;
+use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Uri};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::body::{Replay, RequestBody};
+use crate::headers::Peer;
+use crate::policies::Policies;
+use crate::start::start;
+
+/// So much of a body is kept where no retry policy says otherwise.
+const MAX_BODY: usize = 64 * 1024;
 
 /// A request for one attempt after the other.
 #[derive(Debug)]
@@ -26,19 +34,26 @@ pub(crate) enum Outgoing {
 }
 
 impl Outgoing {
-    /// The request of a client, to be sent to an upstream with this retry policy.
-    pub(crate) fn new(
-        request: Request<Incoming>,
-        idle_timeout: Duration,
-        retry: Option<&Retry>,
-    ) -> Self {
-        let Some(retry) = retry else {
+    /// The request of a client, to be sent to an upstream with this policy.
+    pub(crate) fn new(request: Request<Incoming>, idle_timeout: Duration, policy: &Policy) -> Self {
+        let other = policy.fallback.as_ref().is_some_and(|fallback| fallback.upstream.is_some());
+        if policy.retry.is_none() && policy.hedge.is_none() && !other {
             let request = request.map(|body| RequestBody::from_client(body, idle_timeout));
             return Self::Once(Some(request));
-        };
+        }
+        let max_body = policy.retry.as_ref().map_or(MAX_BODY, |retry| retry.max_body);
         let (Parts { method, uri, headers, .. }, body) = request.into_parts();
-        let body = (!body.is_end_stream()).then(|| Replay::new(body, idle_timeout, retry.max_body));
+        let body = (!body.is_end_stream()).then(|| Replay::new(body, idle_timeout, max_body));
         Self::Again { method, uri, headers, body }
+    }
+
+    /// What the machine of another upstream is to know of it; `None` if it cannot be sent again.
+    pub(crate) fn start(&self, peer: &Peer, policies: &Policies) -> Option<Start> {
+        let Self::Again { method, uri, headers, body } = self else { return None };
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let start = start(method, uri, headers, host, peer, body.is_some(), policies);
+        // What it would look for is the other one's to keep.
+        Some(Start { lookup: false, ..start })
     }
 
     /// The request for the next attempt; `None` if it was for one only and that has been made.
@@ -54,6 +69,11 @@ impl Outgoing {
                 Some(request)
             }
         }
+    }
+
+    /// Whether there may be more than one attempt.
+    pub(crate) fn is_for_more(&self) -> bool {
+        matches!(self, Self::Again { .. })
     }
 
     /// Whether it can be sent once more.

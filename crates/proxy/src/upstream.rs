@@ -1,19 +1,29 @@
 //! A service behind the gateway, as one core sees it: its policies, and its connections.
 
+use std::cell::OnceCell;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use breakerbox::core::pipeline::Start;
+use breakerbox::TimeoutKind;
+use breakerbox::core::pipeline::Action;
 use http::{HeaderValue, Request, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::answers;
-use crate::body::{ResponseBody, discard_upload};
+use crate::body::{ResponseBody, Upload, discard_upload};
+use crate::chaos;
 use crate::config;
-use crate::headers::{BREAKERBOX_ATTEMPT, BREAKERBOX_DEADLINE_MS, prepare_response};
+use crate::headers::{
+    BREAKERBOX_ATTEMPT, BREAKERBOX_DEADLINE_MS, BREAKERBOX_FALLBACK, BREAKERBOX_REASON, Peer,
+    prepare_response,
+};
 use crate::outgoing::Outgoing;
-use crate::policies::{Attempted, Flight, Over, Policies, Stopped};
+use crate::policies::{Attempt, Flight, Kind, Over, Policies, Requests, Sent, Stopped};
 use crate::pool::{InvalidEndpoint, Pool, UpstreamBody};
+use crate::sharing::{self, Sharing};
+use crate::start::{grpc_timeout, start_of, to_grpc_timeout};
 
 /// One upstream with its connections from this core.
 #[derive(Debug)]
@@ -21,6 +31,8 @@ pub struct Upstream {
     policies: Arc<Policies>,
     pool: Pool,
     idle_timeout: Duration,
+    /// Who answers when this one does not.
+    fallback: OnceCell<Weak<Upstream>>,
 }
 
 impl Upstream {
@@ -34,7 +46,7 @@ impl Upstream {
         policies: Arc<Policies>,
     ) -> Result<Self, InvalidEndpoint> {
         let pool = Pool::new(settings)?;
-        Ok(Self { policies, pool, idle_timeout: settings.idle_timeout })
+        Ok(Self { policies, pool, idle_timeout: settings.idle_timeout, fallback: OnceCell::new() })
     }
 
     /// Its connections.
@@ -42,48 +54,87 @@ impl Upstream {
         &self.pool
     }
 
+    /// What protects it.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// The upstream that answers when this one does not.
+    pub(crate) fn set_fallback(&self, upstream: &Rc<Self>) {
+        // It is set once, when all of them are there.
+        let _ = self.fallback.set(Rc::downgrade(upstream));
+    }
+
     /// Answers a request whose headers are ready for the upstream: with the upstream's response,
-    /// with the fallback, or with an answer that says why there is none. `left`: how much time its
-    /// client has, where that is known and believed.
-    pub async fn answer(
-        &self,
-        request: Request<Incoming>,
-        left: Option<Duration>,
-    ) -> Response<ResponseBody> {
-        let retry = self.policies.retry();
-        let repeatable = retry.is_some_and(|retry| retry.may_repeat(request.method().as_str()));
-        let start = Start { left, repeatable };
-        let mut flight = match Flight::begin(&self.policies, start).await {
-            Ok(flight) => flight,
-            Err(over) => {
-                discard_upload(request);
-                return self.instead(over);
-            }
-        };
-        let mut outgoing = Outgoing::new(request, self.idle_timeout, retry);
-        loop {
-            let Some(endpoint) = self.pool.endpoints().get(flight.endpoint()) else {
-                return answers::no_endpoint(self.policies.name());
-            };
-            let Some(mut request) = outgoing.next() else {
-                return answers::no_endpoint(self.policies.name());
-            };
-            if let Some(left) = flight.left() {
-                let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-                request.headers_mut().insert(BREAKERBOX_DEADLINE_MS, HeaderValue::from(millis));
-            }
-            if retry.is_some() {
-                let attempt = HeaderValue::from(flight.attempt());
-                request.headers_mut().insert(BREAKERBOX_ATTEMPT, attempt);
-            }
-            flight.watch(request.body_mut().upload());
-            let attempted = flight.attempted(endpoint.send(request), || outgoing.is_kept()).await;
-            match attempted {
-                Ok(Attempted::Response(response)) => return self.pass_on(response, flight),
-                Ok(Attempted::Again) => {}
-                Err(over) => return self.instead(over),
-            }
+    /// with the fallback, or with an answer that says why there is none.
+    pub async fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Response<ResponseBody> {
+        let (parts, body) = request.into_parts();
+        let host = sharing::host_of(&parts);
+        let start = start_of(&parts, peer, !body.is_end_stream(), &self.policies);
+        let request = Request::from_parts(parts, body);
+        let sharing = start.lookup.then(|| Sharing::new(&self.policies, &request, &host));
+        let (mut flight, action) = Flight::begin(&self.policies, start);
+        if let Action::Done { end, fallback } = action
+            && self.fallback.get().is_none()
+        {
+            discard_upload(request);
+            let over = flight.over(end, fallback);
+            return self.instead(over, sharing.as_ref());
         }
+        let outgoing = Outgoing::new(request, self.idle_timeout, self.policies.policy());
+        self.carry_out(flight, action, outgoing, sharing, peer).await
+    }
+
+    async fn carry_out(
+        &self,
+        mut flight: Flight,
+        action: Action,
+        outgoing: Outgoing,
+        sharing: Option<Sharing>,
+        peer: &Peer,
+    ) -> Response<ResponseBody> {
+        let mut sending = Sending { upstream: self, outgoing, sharing };
+        let response = match flight.answer(action, &mut sending).await {
+            Ok(response) => self.pass_on(response, flight),
+            Err(over) => match self.other_upstream(&over, &mut sending, peer).await {
+                Some(response) => response,
+                None => self.instead(over, sending.sharing.as_ref()),
+            },
+        };
+        match &mut sending.sharing {
+            Some(sharing) => sharing.give(response).await,
+            None => response,
+        }
+    }
+
+    /// The answer of the upstream that stands in for this one, unless there is a last good answer of
+    /// its own.
+    async fn other_upstream(
+        &self,
+        over: &Over,
+        sending: &mut Sending<'_>,
+        peer: &Peer,
+    ) -> Option<Response<ResponseBody>> {
+        if !over.fallback {
+            return None;
+        }
+        let other = self.fallback.get()?.upgrade()?;
+        let reason = over.stopped.reason();
+        let has_stale = sending.sharing.as_ref().and_then(|sharing| sharing.stale(reason));
+        if has_stale.is_some() || !sending.outgoing.is_kept() {
+            return None;
+        }
+        self.policies.counts().count(Kind::Fallback);
+        let outgoing = std::mem::replace(&mut sending.outgoing, Outgoing::Once(None));
+        let start = outgoing.start(peer, &other.policies)?;
+        let (flight, action) = Flight::begin(&other.policies, start);
+        let response = other.carry_out(flight, action, outgoing, None, peer);
+        // It may have a fallback of its own; the file has no circle of them.
+        let mut response = Box::pin(response).await;
+        let headers = response.headers_mut();
+        headers.insert(BREAKERBOX_FALLBACK, HeaderValue::from_static("upstream"));
+        headers.entry(BREAKERBOX_REASON).or_insert(HeaderValue::from_static(reason));
+        Some(response)
     }
 
     /// Makes an upstream's response the client's.
@@ -104,29 +155,98 @@ impl Upstream {
     }
 
     /// The answer where there is no response to pass on.
-    fn instead(&self, Over { stopped, fallback }: Over) -> Response<ResponseBody> {
+    fn instead(&self, over: Over, sharing: Option<&Sharing>) -> Response<ResponseBody> {
+        let Over { stopped, fallback, kind } = over;
         let name = self.policies.name();
         let reason = stopped.reason();
         if let Stopped::NoResponse(error) = &stopped {
             tracing::debug!(upstream = name, %error, "no response");
         }
-        if fallback && let Some(fallback) = self.policies.fallback() {
+        let stands_in = || {
+            let stale = sharing.and_then(|sharing| sharing.stale(reason));
+            stale.or_else(|| Some(self.policies.fallback()?.respond(reason)))
+        };
+        let counts = self.policies.counts();
+        if fallback && let Some(answer) = stands_in() {
+            counts.count(Kind::Fallback);
             if let Stopped::Failed(response) = stopped {
                 response.into_body().discard();
             }
-            return fallback.respond(reason);
+            return answer;
         }
+        counts.count(kind);
         match stopped {
-            Stopped::BreakerOpen { state, retry_after } => {
-                answers::breaker_open(name, state, retry_after)
+            Stopped::Answered => {
+                let found = sharing.and_then(Sharing::found);
+                found.unwrap_or_else(|| answers::no_endpoint(name))
             }
+            Stopped::Rejected(rejection) => answers::rejected(name, rejection),
             Stopped::Timeout(kind) => answers::timeout(name, kind),
             Stopped::NoResponse(error) => answers::send_failed(name, &error),
-            Stopped::Kept(response) => response.respond(),
-            // Only for a fallback is a response kept back.
-            Stopped::Failed(response) => {
-                response.map(|body| ResponseBody::from_upstream(body, self.idle_timeout))
+            Stopped::Kept(response) => {
+                response.respond().unwrap_or_else(|| answers::timeout(name, TimeoutKind::Deadline))
             }
+            // Only for a fallback is a response kept back, and there was none after all.
+            Stopped::Failed(response) => self.pass_on_failure(*response),
+        }
+    }
+
+    /// A failed response, whose outcome is known, for the client.
+    fn pass_on_failure(&self, response: Response<UpstreamBody>) -> Response<ResponseBody> {
+        let version = response.version();
+        let (mut parts, body) = response.into_parts();
+        prepare_response(&mut parts.headers, version);
+        parts.version = http::Version::HTTP_11;
+        Response::from_parts(parts, ResponseBody::from_upstream(body, self.idle_timeout))
+    }
+}
+
+/// The requests of one call.
+struct Sending<'a> {
+    upstream: &'a Upstream,
+    outgoing: Outgoing,
+    /// Its answer may be others' as well.
+    sharing: Option<Sharing>,
+}
+
+impl<'a> Requests for Sending<'a> {
+    fn send(
+        &mut self,
+        attempt: Attempt,
+    ) -> Option<(impl Future<Output = Sent> + use<'a>, Option<Upload>)> {
+        let endpoint = self.upstream.pool.endpoints().get(attempt.endpoint)?;
+        let mut request = self.outgoing.next()?;
+        let headers = request.headers_mut();
+        if let Some(left) = attempt.left {
+            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            headers.insert(BREAKERBOX_DEADLINE_MS, HeaderValue::from(millis));
+            if let Some(theirs) = grpc_timeout(headers)
+                && let Ok(value) = HeaderValue::try_from(to_grpc_timeout(left.min(theirs)))
+            {
+                headers.insert("grpc-timeout", value);
+            }
+        }
+        if self.outgoing.is_for_more() {
+            headers.insert(BREAKERBOX_ATTEMPT, HeaderValue::from(attempt.number));
+        }
+        let upload = request.body_mut().upload();
+        let sent = async move {
+            match attempt.fault {
+                None => endpoint.send(request).await,
+                Some(fault) => chaos::meet(fault, endpoint, request).await,
+            }
+        };
+        Some((sent, upload))
+    }
+
+    fn is_kept(&self) -> bool {
+        self.outgoing.is_kept()
+    }
+
+    async fn look_up(&mut self, flight: &mut Flight) -> Action {
+        match &mut self.sharing {
+            Some(sharing) => sharing.look_up(flight).await,
+            None => flight.unanswered(),
         }
     }
 }

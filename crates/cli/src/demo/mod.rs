@@ -24,6 +24,7 @@ mod view;
 mod watch;
 mod words;
 
+use crate::output::complain;
 use crate::signals::Signals;
 use breakerbox_proxy::Running;
 use clients::{Caller, Clients};
@@ -62,7 +63,7 @@ pub(crate) fn demo(arguments: &Arguments) -> ExitCode {
         // Whoever read the output has seen enough.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            complain(format_args!("error: {error}"));
             ExitCode::from(FAILED)
         }
     }

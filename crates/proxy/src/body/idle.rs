@@ -37,6 +37,10 @@ impl IdleTimer {
         self.timeout
     }
 
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
     pub(crate) fn set_deadline(&mut self, deadline: Instant) {
         self.deadline = Some(deadline);
         // An armed timer may be due too late now.

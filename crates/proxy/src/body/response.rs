@@ -1,5 +1,6 @@
 //! The body of a response on its way to the client.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::idle::{Expired, IdleTimer};
-use crate::pool::UpstreamBody;
+use crate::pool::{UpstreamBody, UpstreamBodyError};
 
 /// What the client gets: an upstream's body passed on frame by frame with its trailers, or an
 /// answer of the gateway's own.
@@ -29,6 +30,8 @@ pub struct ResponseBody {
 enum Source {
     Upstream(UpstreamBody),
     Full(Option<Bytes>),
+    /// What has been read already, and the rest.
+    Begun(VecDeque<Frame<Bytes>>, Box<ResponseBody>),
     Over,
 }
 
@@ -46,7 +49,7 @@ pub enum BodyEnd {
     IdleTimeout,
     /// The deadline came before the end.
     DeadlineExceeded,
-    /// The client went away (the body was dropped) before the end.
+    /// The client went away (the body was dropped) before the end and before the deadline.
     ClientGone,
 }
 
@@ -55,7 +58,7 @@ pub enum BodyEnd {
 pub enum ResponseBodyError {
     /// The upstream closed the connection, reset the stream or broke the framing.
     #[error("the upstream's response body ended early")]
-    Upstream(#[source] hyper::Error),
+    Upstream(#[source] UpstreamBodyError),
     /// The upstream sent nothing for the idle timeout.
     #[error("the upstream sent nothing of its response body for {0:?}")]
     IdleTimeout(Duration),
@@ -84,14 +87,28 @@ impl ResponseBody {
         }
     }
 
+    /// A body of which so much has been read already.
+    pub(crate) fn begun(read: VecDeque<Frame<Bytes>>, rest: Self) -> Self {
+        Self {
+            source: Source::Begun(read, Box::new(rest)),
+            idle: IdleTimer::new(Duration::MAX, None),
+            on_end: EndHook(None),
+        }
+    }
+
     /// Bounds the whole body: at `deadline` it ends with an error.
     ///
-    /// The deadline is looked at while the body waits for the upstream; a client that stops reading
-    /// is bounded by its connection's write timeout instead.
+    /// The deadline is looked at whenever the body is asked for more. While its client does not read
+    /// nobody asks: the connection then has to drop it, which counts as the deadline from then on.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Instant) -> Self {
         self.idle.set_deadline(deadline);
         self
+    }
+
+    /// When it must be over, if that is bounded.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        if self.is_end_stream() { None } else { self.idle.deadline() }
     }
 
     /// Calls `on_end` exactly once: at the end of the body, or when it is dropped before.
@@ -139,6 +156,12 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseBodyError>>> {
         let this = &mut *self;
         let polled = match &mut this.source {
+            Source::Begun(read, rest) => {
+                return match read.pop_front() {
+                    Some(frame) => Poll::Ready(Some(Ok(frame))),
+                    None => Pin::new(&mut **rest).poll_frame(cx),
+                };
+            }
             Source::Upstream(body) => Pin::new(body).poll_frame(cx),
             Source::Full(bytes) => Poll::Ready(bytes.take().map(|all| Ok(Frame::data(all)))),
             Source::Over => return Poll::Ready(None),
@@ -176,6 +199,7 @@ impl Body for ResponseBody {
         match &self.source {
             Source::Upstream(body) => body.is_end_stream(),
             Source::Full(bytes) => bytes.is_none(),
+            Source::Begun(read, rest) => read.is_empty() && rest.is_end_stream(),
             // The error was handed on, yet nobody may take that for an end.
             Source::Over => false,
         }
@@ -187,7 +211,15 @@ impl Body for ResponseBody {
             Source::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |all| all.len() as u64))
             }
-            Source::Over => SizeHint::default(),
+            Source::Begun(..) | Source::Over => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        if self.on_end.is_set() && self.idle.past_deadline() {
+            self.on_end.call(BodyEnd::DeadlineExceeded);
         }
     }
 }
@@ -247,6 +279,19 @@ mod tests {
         assert_eq!(ends.borrow().len(), 1);
         drop(body);
         assert!(matches!(ends.borrow().as_slice(), [BodyEnd::Complete { trailers: None }]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_dropped_after_its_deadline_has_run_into_it() {
+        let second = Duration::from_secs(1);
+        for (deadline, late) in [(second, true), (second * 3, false)] {
+            let body = ResponseBody::full(Bytes::from_static(b"all"));
+            let (body, ends) = recorded(body.with_deadline(Instant::now() + deadline));
+            tokio::time::advance(second).await;
+            drop(body);
+            assert_eq!(ends.borrow().len(), 1);
+            assert_eq!(matches!(ends.borrow()[0], BodyEnd::DeadlineExceeded), late);
+        }
     }
 
     #[test]

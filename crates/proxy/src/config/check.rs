@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use breakerbox::config::{Located, Node, Reader, closest, quoted};
@@ -18,10 +19,11 @@ const SUGGESTED: usize = 100;
 type Upstreams = BTreeMap<String, Located<UpstreamTable>>;
 
 /// Makes every check, whatever the ones before it found, then puts the parts together.
-pub(super) fn check(file: ConfigTable, _: Node<'_>, reader: &mut Reader) -> Option<Config> {
+pub(super) fn check(file: ConfigTable, node: Node<'_>, reader: &mut Reader) -> Option<Config> {
     check_addresses(&file, reader);
     if let Some(upstreams) = file.upstream.value() {
         check_upstream_names(&file, upstreams, reader);
+        check_fallbacks(upstreams, &node, reader);
         for upstream in upstreams.values() {
             check_endpoints(&upstream.value, reader);
         }
@@ -73,7 +75,8 @@ fn check_upstream_names(file: &ConfigTable, upstreams: &Upstreams, reader: &mut 
         listeners.iter().all(|listener| listener.value.routes.value().is_some())
     });
     let routes = listeners.flat_map(|listener| listener.value.routes.value().into_iter().flatten());
-    let mut used: HashSet<&str> = HashSet::new();
+    let mut used: HashSet<&str> =
+        upstreams.values().filter_map(|it| fallback_of(&it.value)).collect();
     let mut unknown = 0;
     for name in routes.filter_map(|route| route.value.upstream.located()) {
         if upstreams.contains_key(&name.value) {
@@ -92,6 +95,36 @@ fn check_upstream_names(file: &ConfigTable, upstreams: &Upstreams, reader: &mut 
                 upstream.key,
                 format!("no route leads to the upstream {}", quoted(name)),
                 format!("add a route with `upstream = \"{name}\"`, or take the upstream out"),
+            );
+        }
+    }
+}
+
+/// The upstream that another one falls back to.
+fn fallback_of(upstream: &UpstreamTable) -> Option<&str> {
+    upstream.policy.value()?.fallback.as_ref()?.upstream.as_deref()
+}
+
+/// Upstreams fall back to others that are there, and never in a circle.
+fn check_fallbacks(upstreams: &Upstreams, node: &Node<'_>, reader: &mut Reader) {
+    for (name, upstream) in upstreams {
+        let Some(fallback) = fallback_of(&upstream.value) else { continue };
+        let span = node.find(&format!("upstream.{name}.policy.fallback.upstream"));
+        if !upstreams.contains_key(fallback) {
+            let meant = closest(fallback, upstreams.keys().map(String::as_str));
+            let located = Located { value: fallback.to_owned(), span, key: span };
+            report_unknown_upstream(&located, meant, upstreams, reader);
+            continue;
+        }
+        let next = |name: &&str| fallback_of(&upstreams.get(*name)?.value);
+        let circle = std::iter::successors(Some(fallback), next)
+            .take(upstreams.len())
+            .any(|other| other == name);
+        if circle {
+            reader.error(
+                span,
+                format!("the upstream {} would fall back to itself in the end", quoted(name)),
+                "let the last of them have an answer of the file: `status`, `json` or `text`",
             );
         }
     }
@@ -159,6 +192,7 @@ fn build(file: ConfigTable) -> Option<Config> {
     let upstreams = upstreams.map(|(name, table)| Some((name, upstream(table.value)?)));
     Some(Config {
         admin,
+        state_file: file.state_file.optional()?.map(PathBuf::from),
         listeners: listeners.collect::<Option<_>>()?,
         upstreams: upstreams.collect::<Option<_>>()?,
     })

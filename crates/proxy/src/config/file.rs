@@ -16,6 +16,9 @@ config::table! {
     /// A gateway: what it listens on, where it sends, and what protects the way there.
     pub(super) struct ConfigTable {
         admin: AdminTable = table::<AdminTable>(), optional "none";
+        /// A file in which the states of the breakers are kept over a restart: written when the
+        /// gateway has drained, read when it starts.
+        state_file: String = text(), optional "a gateway that starts knows nothing";
         /// The addresses on which requests come in.
         listener: Vec<Located<ListenerTable>> = list(table::<ListenerTable>()).not_empty(),
             required "add a `[[listener]]` with `listen = \"127.0.0.1:3000\"` and its `routes`";

@@ -8,6 +8,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use breakerbox::config::{Diagnostic, Policy, file_schema, read_file};
@@ -19,6 +20,8 @@ use serde_json::Value as Json;
 pub struct Config {
     /// The admin API. Default: none.
     pub admin: Option<Admin>,
+    /// Where the states of the breakers are kept over a restart. Default: nowhere.
+    pub state_file: Option<PathBuf>,
     /// Where requests come in; at least one, in the order of the file.
     pub listeners: Vec<Listener>,
     /// Where requests go, by name; at least one.

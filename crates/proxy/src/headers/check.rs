@@ -2,6 +2,7 @@
 
 use http::header::{HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
+use http::uri::Scheme;
 use http::{HeaderValue, Method, Version};
 
 /// Why a request is refused before it is routed.
@@ -30,6 +31,7 @@ pub fn check(request: &Parts, two_lengths: bool) -> Result<(), Refusal> {
             "The request has both Content-Length and Transfer-Encoding.",
         ));
     }
+    check_scheme(request)?;
     let mut hosts = Hosts::default();
     for (name, value) in &request.headers {
         match *name {
@@ -40,6 +42,17 @@ pub fn check(request: &Parts, two_lengths: bool) -> Result<(), Refusal> {
         }
     }
     hosts.check(request)
+}
+
+/// What is asked for over HTTP/1 is what this connection is. In HTTP/2 whoever ends TLS in front says
+/// which one the client has used.
+fn check_scheme(request: &Parts) -> Result<(), Refusal> {
+    match request.uri.scheme() {
+        None => Ok(()),
+        Some(scheme) if *scheme == Scheme::HTTP => Ok(()),
+        Some(scheme) if *scheme == Scheme::HTTPS && request.version == Version::HTTP_2 => Ok(()),
+        Some(_) => Err(Refusal::BadRequest("The target of the request is not of the scheme http.")),
+    }
 }
 
 /// An offer of HTTP/2 is one that a server is free to ignore; some clients make it every time.
@@ -94,6 +107,10 @@ impl<'r> Hosts<'r> {
             (None, None) if request.version >= Version::HTTP_11 => {
                 Err(Refusal::BadRequest("The request has no Host header."))
             }
+            // What has no authority is of the scheme http, which has no empty hosts.
+            (None, Some(host)) if is_nobody(host.as_bytes()) => {
+                Err(Refusal::BadRequest("The Host header is empty."))
+            }
             (Some(authority), _) if authority.as_str().contains('@') => {
                 Err(Refusal::BadRequest("The target of the request has a user in it."))
             }
@@ -104,6 +121,11 @@ impl<'r> Hosts<'r> {
             _ => Ok(()),
         }
     }
+}
+
+/// Nothing, or nothing but a port.
+fn is_nobody(host: &[u8]) -> bool {
+    matches!(host.first(), None | Some(b':'))
 }
 
 /// The characters of a host, an address in brackets and a port (RFC 3986, `reg-name` and `port`).
@@ -170,8 +192,24 @@ mod tests {
             let odd = Request::get("/").header("host", host);
             assert_eq!(bad(odd), "The Host header is not a host.");
         }
+        for empty in ["", ":80", ":"] {
+            let nobody = Request::get("/").header("host", empty);
+            assert_eq!(bad(nobody), "The Host header is empty.");
+        }
         let same = Request::get("http://A.example/").header("host", "a.example:80");
         assert_eq!(refusal(same), None);
+    }
+
+    #[test]
+    fn only_what_is_spoken_here_can_be_asked_for() {
+        let sentence = "The target of the request is not of the scheme http.";
+        for target in ["https://a/", "ftp://a/", "ws://a/"] {
+            assert_eq!(bad(Request::get(target).header("host", "a")), sentence);
+        }
+        assert_eq!(refusal(Request::get("HTTP://a/").header("host", "a")), None);
+        let http2 = |target| Request::get(target).version(Version::HTTP_2);
+        assert_eq!(refusal(http2("https://a/")), None);
+        assert_eq!(bad(http2("ftp://a/")), sentence);
     }
 
     #[test]

@@ -35,6 +35,14 @@ impl Peer {
             .expect("an IP address is made of visible ASCII");
         Self { trusted, address }
     }
+
+    /// The address of the client: the peer's own or, where that is trusted, the first one that the
+    /// request has come through.
+    pub fn client(&self, headers: &HeaderMap) -> Vec<u8> {
+        let chain = headers.get(X_FORWARDED_FOR).filter(|_| self.trusted);
+        let first = chain.and_then(|chain| chain.as_bytes().split(|byte| *byte == b',').next());
+        first.unwrap_or(self.address.as_bytes()).trim_ascii().to_vec()
+    }
 }
 
 /// Makes the headers of a request ready for an upstream.
@@ -64,9 +72,19 @@ pub fn prepare_request(request: &mut Parts, peer: &Peer) {
 }
 
 /// Makes the headers of an upstream's response ready for the client: removes those of the other
-/// hop, appends this one to `Via`.
+/// hop and those that only our own answers may have, appends this hop to `Via`.
 pub fn prepare_response(headers: &mut HeaderMap, version: Version) {
-    Found::among(headers).remove(headers);
+    let mut found = Found::default();
+    let mut internal = false;
+    for name in headers.keys() {
+        found.note(name);
+        internal |= is_internal(name);
+    }
+    found.remove(headers);
+    if internal {
+        headers.remove(BREAKERBOX_REASON);
+        headers.remove(BREAKERBOX_FALLBACK);
+    }
     headers.append(VIA, via(version));
 }
 
@@ -77,7 +95,7 @@ fn remove_from_request(headers: &mut HeaderMap, trusted: bool) {
     for name in headers.keys() {
         found.note(name);
         expects |= *name == EXPECT;
-        internal |= name.as_str().starts_with("breakerbox-");
+        internal |= is_internal(name);
     }
     found.remove(headers);
     if internal && !trusted {
@@ -90,6 +108,10 @@ fn remove_from_request(headers: &mut HeaderMap, trusted: bool) {
     {
         headers.remove(EXPECT);
     }
+}
+
+fn is_internal(name: &HeaderName) -> bool {
+    name.as_str().starts_with("breakerbox-")
 }
 
 fn set(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue, keep: bool) {
@@ -204,6 +226,19 @@ mod tests {
         assert_eq!(friend["x-forwarded-host"], "said.example");
         assert_eq!(friend["x-forwarded-proto"], "https");
         assert_eq!(friend["breakerbox-deadline-ms"], "5");
+    }
+
+    #[test]
+    fn an_upstream_cannot_say_what_is_ours_to_say() {
+        let mut headers = HeaderMap::new();
+        for name in ["breakerbox-reason", "breakerbox-fallback", "breakerbox-fallback"] {
+            headers.append(name, HeaderValue::from_static("static"));
+        }
+        headers.insert("x-reason", HeaderValue::from_static("static"));
+        prepare_response(&mut headers, Version::HTTP_11);
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["via", "x-reason"]);
     }
 
     #[test]

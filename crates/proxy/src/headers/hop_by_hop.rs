@@ -28,13 +28,6 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 pub(super) struct Found(u8);
 
 impl Found {
-    /// Looks at all names of a message.
-    pub(super) fn among(headers: &HeaderMap) -> Self {
-        let mut found = Self::default();
-        headers.keys().for_each(|name| found.note(name));
-        found
-    }
-
     /// Looks at one of the names.
     pub(super) fn note(&mut self, name: &HeaderName) {
         self.0 |= match *name {
@@ -109,7 +102,9 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_static(value));
         }
-        Found::among(&map).remove(&mut map);
+        let mut found = Found::default();
+        map.keys().for_each(|name| found.note(name));
+        found.remove(&mut map);
         map.iter()
             .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
             .collect()

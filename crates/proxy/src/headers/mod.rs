@@ -23,9 +23,11 @@ pub const BREAKERBOX_DEADLINE_MS: HeaderName = HeaderName::from_static("breakerb
 /// Number of the attempt, counted from 1.
 pub const BREAKERBOX_ATTEMPT: HeaderName = HeaderName::from_static("breakerbox-attempt");
 
-/// How much time the client has left, as `breakerbox-deadline-ms` says it; what is no number is
-/// as good as nothing.
+/// How much time a trusted client has left, as `breakerbox-deadline-ms` or `grpc-timeout` say it;
+/// what is no number is as good as nothing.
 pub fn time_left(headers: &http::HeaderMap) -> Option<std::time::Duration> {
-    let millis = headers.get(BREAKERBOX_DEADLINE_MS)?.to_str().ok()?.trim().parse().ok()?;
-    Some(std::time::Duration::from_millis(millis))
+    let ours = || headers.get(BREAKERBOX_DEADLINE_MS)?.to_str().ok()?.trim().parse().ok();
+    let ours = ours().map(std::time::Duration::from_millis);
+    let grpc = crate::start::grpc_timeout(headers);
+    [ours, grpc].into_iter().flatten().min()
 }

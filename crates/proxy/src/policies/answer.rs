@@ -1,6 +1,6 @@
 //! The fallback of the file, ready to be sent.
 
-use breakerbox::config::{Fallback, FallbackBody};
+use breakerbox::config::{self, FallbackBody};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -18,7 +18,7 @@ pub struct FallbackAnswer {
 
 impl FallbackAnswer {
     /// The answer that a file describes; what is no header or status has been refused with it.
-    pub fn new(fallback: &Fallback) -> Self {
+    pub fn new(fallback: &config::FallbackAnswer) -> Self {
         let (content_type, body) = match &fallback.body {
             FallbackBody::Json(value) => (Some("application/json"), value.to_string()),
             FallbackBody::Text(text) => (Some("text/plain; charset=utf-8"), text.clone()),

@@ -3,25 +3,28 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use breakerbox::TimeoutKind;
 use breakerbox::clock::Clock as _;
 use breakerbox::core::Timestamp;
+use breakerbox::core::chaos::Fault;
 use breakerbox::core::pipeline::{Action, Call, End, Ending, Event, Hint, Rejection, Start};
-use breakerbox::{Outcome, State, TimeoutKind};
 use http::{HeaderMap, Response};
 use tokio::time::{Instant, Sleep};
 
+use super::counts::count;
 use super::kept::{Kept, KeptResponse};
 use super::outcome;
-use super::{Counts, Policies, count};
+use super::{Kind, Policies};
 use crate::body::{BodyEnd, Upload};
 use crate::pool::{SendError, UpstreamBody};
 
-/// A call that the machine has let through, until its response has ended. Dropping it gives the
-/// call up.
+/// What an attempt comes to: a response, or none.
+pub type Sent = Result<Response<UpstreamBody>, SendError>;
+
+/// A call, until its response has ended. Dropping it gives the call up.
 #[derive(Debug)]
 pub struct Flight {
     policies: Arc<Policies>,
@@ -29,36 +32,61 @@ pub struct Flight {
     begun: Timestamp,
     /// When the whole call must be over, its body too, even where its outcome is known before.
     deadline: Timestamp,
-    /// The attempt that runs, or ran last: its number, and where it goes.
-    attempt: u32,
-    endpoint: usize,
-    /// How far its request has come, if that has a body.
+    /// The attempt whose response is on its way to the client.
+    streams: Option<u32>,
+    /// How far the request has come that was sent last, if that has a body.
     upload: Option<Upload>,
     /// What the attempts before came to, at last.
     kept: Option<Kept>,
-    /// The response is on its way to the client.
-    streaming: bool,
 }
 
-/// What an attempt came to: a response to pass on, or nothing that would not be worth another one.
+/// One attempt to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    /// Its number, from 1.
+    pub number: u32,
+    /// The number of the endpoint it goes to.
+    pub endpoint: usize,
+    /// What chaos does to it.
+    pub fault: Option<Fault>,
+    /// How much time the call has left, to be told to the upstream.
+    pub left: Option<Duration>,
+}
+
+/// The requests of a call.
+pub trait Requests {
+    /// Makes an attempt; with what tells how far its body has come, if it has one. `None`: that is not
+    /// possible any more.
+    fn send(
+        &mut self,
+        attempt: Attempt,
+    ) -> Option<(impl Future<Output = Sent> + use<Self>, Option<Upload>)>;
+
+    /// Whether all of the request that was sent can be sent again.
+    fn is_kept(&self) -> bool;
+
+    /// Looks whether the answer is elsewhere; what the machine says to that.
+    fn look_up(&mut self, flight: &mut Flight) -> impl Future<Output = Action>;
+}
+
+/// What there is to answer with, where it is no response on its way.
 #[derive(Debug)]
-pub enum Attempted {
-    /// The client gets this response.
-    Response(Response<UpstreamBody>),
-    /// The time for another attempt has come.
-    Again,
+pub struct Over {
+    /// What happened.
+    pub stopped: Stopped,
+    /// Whether the fallback is to stand in, if there is one.
+    pub fallback: bool,
+    /// What the call counts as, unless the fallback does stand in.
+    pub kind: Kind,
 }
 
 /// Why a call is over without a response of the upstream.
 #[derive(Debug)]
 pub enum Stopped {
-    /// No breaker admits it.
-    BreakerOpen {
-        /// The state of the breaker that will admit one first.
-        state: State,
-        /// When it may.
-        retry_after: Option<Duration>,
-    },
+    /// The answer has been found elsewhere.
+    Answered,
+    /// A policy rejected it.
+    Rejected(Rejection),
     /// Time ran out.
     Timeout(TimeoutKind),
     /// The upstream gave no response.
@@ -73,68 +101,42 @@ impl Stopped {
     /// The reason in one word, as `breakerbox-reason` says it.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::BreakerOpen { .. } => "breaker_open",
+            Self::Rejected(rejection) => rejection.reason(),
             Self::Timeout(TimeoutKind::Attempt) => "timeout",
             Self::Timeout(TimeoutKind::Deadline) => "deadline",
             Self::NoResponse(error) => error.kind().name(),
-            Self::Failed(_) | Self::Kept(_) => "status",
+            Self::Answered | Self::Failed(_) => "status",
+            // What it is the last error of has run out of time.
+            Self::Kept(_) => "deadline",
         }
     }
 }
 
-/// What there is to answer with.
-#[derive(Debug)]
-pub struct Over {
-    /// What happened.
-    pub stopped: Stopped,
-    /// Whether the fallback stands in.
-    pub fallback: bool,
+/// What a driver does next.
+enum Next {
+    /// What the machine says.
+    Act(Action),
+    /// The client gets this.
+    Answer(Result<Response<UpstreamBody>, Over>),
 }
 
 impl Flight {
-    /// Begins a call.
-    ///
-    /// # Errors
-    ///
-    /// It does not get through.
-    pub async fn begin(policies: &Arc<Policies>, start: Start) -> Result<Self, Over> {
+    /// Begins a call; `true`: the answer may be elsewhere, and is to be looked for first.
+    pub fn begin(policies: &Arc<Policies>, start: Start) -> (Self, Action) {
         let now = policies.now();
-        let (call, action) = policies.pipeline.begin(now, start, &mut |endpoint, change| {
+        let (call, action) = policies.pipeline().begin(now, start, &mut |endpoint, change| {
             policies.changed(endpoint, change);
         });
-        let mut flight = Self {
+        let flight = Self {
             policies: Arc::clone(policies),
             deadline: call.deadline(),
             call: Some(call),
             begun: now,
-            attempt: 1,
-            endpoint: 0,
+            streams: None,
             upload: None,
             kept: None,
-            streaming: false,
         };
-        match action {
-            Action::Run { attempt, endpoint } => {
-                (flight.attempt, flight.endpoint) = (attempt, endpoint);
-                Ok(flight)
-            }
-            Action::Done { end, fallback } => {
-                flight.call = None;
-                Err(flight.over(end, fallback))
-            }
-            // No breaker admits it yet.
-            Action::Wait => flight.wait().await.map(|()| flight),
-        }
-    }
-
-    /// The number of the attempt, from 1.
-    pub fn attempt(&self) -> u32 {
-        self.attempt
-    }
-
-    /// The number of the endpoint it goes to.
-    pub fn endpoint(&self) -> usize {
-        self.endpoint
+        (flight, action)
     }
 
     /// How much time the call has left, to be told to the upstream.
@@ -148,154 +150,199 @@ impl Flight {
         self.left().and_then(|left| Instant::now().checked_add(left))
     }
 
-    /// The request of the next attempt has a body that may take its client a while to send.
-    pub fn watch(&mut self, upload: Option<Upload>) {
-        self.upload = upload;
-    }
-
-    /// Tells the machine how much of the time so far was the client's.
-    fn waited_for_client(&mut self) {
-        if let (Some(upload), Some(call)) = (&self.upload, &mut self.call) {
-            let from = self.policies.now() - upload.upstreams_turn();
-            call.waited_for_caller(&self.policies.pipeline, from);
-        }
-    }
-
-    /// Waits for the headers of the response, as long as the machine allows; where the machine wants
-    /// another attempt, until its time has come. `is_kept`: whether the request can be sent again.
+    /// Carries the call through until there is a response to pass on, or none.
+    ///
+    /// Of the attempts one runs here, in place; those that run beside it, which are hedges, are boxed.
+    ///
+    /// Whoever asked first counts what the client gets: see [`Over::kind`].
     ///
     /// # Errors
     ///
-    /// Time ran out, there was no response, or the fallback stands in for it.
-    pub async fn attempted(
+    /// A policy rejected it, time ran out, there was no response, or the fallback stands in for it.
+    pub async fn answer<R: Requests>(
         &mut self,
-        attempt: impl Future<Output = Result<Response<UpstreamBody>, SendError>>,
-        is_kept: impl Fn() -> bool,
-    ) -> Result<Attempted, Over> {
-        let result = self.run(attempt, &is_kept).await?;
-        self.waited_for_client();
-        if !is_kept() {
-            self.not_repeatable();
-        }
-        match result {
-            None => {}
-            Some(Ok(response)) => {
-                if let Some(response) = self.headers(response)? {
-                    self.record_latency();
-                    return Ok(Attempted::Response(response));
+        begun: Action,
+        requests: &mut R,
+    ) -> Result<Response<UpstreamBody>, Over> {
+        let mut action = begun;
+        loop {
+            action = match action {
+                Action::Done { end, fallback } => return Err(self.over(end, fallback)),
+                Action::LookUp => requests.look_up(self).await,
+                Action::Wait => match self.wait(requests).await {
+                    Next::Act(action) => action,
+                    Next::Answer(answer) => return answer,
+                },
+                Action::Run { attempt, endpoint } => {
+                    match self.run(attempt, endpoint, requests).await {
+                        Next::Act(action) => action,
+                        Next::Answer(answer) => return answer,
+                    }
                 }
             }
-            Some(Err(error)) => self.no_response(error, is_kept())?,
         }
-        self.wait().await?;
-        Ok(Attempted::Again)
     }
 
-    /// Runs an attempt to its end; `None` if it timed out and is to be repeated.
-    async fn run(
-        &mut self,
-        attempt: impl Future<Output = Result<Response<UpstreamBody>, SendError>>,
-        is_kept: &impl Fn() -> bool,
-    ) -> Result<Option<Result<Response<UpstreamBody>, SendError>>, Over> {
-        let mut attempt = pin!(attempt);
-        let mut timer: Pin<&mut Option<Sleep>> = pin!(None);
+    /// Waits until the machine begins an attempt, or ends the call.
+    async fn wait<R: Requests>(&mut self, requests: &R) -> Next {
+        let mut timer = pin!(Timer::default());
+        poll_fn(|cx| self.poll_machine(cx, timer.as_mut(), requests)).await
+    }
+
+    /// Runs an attempt, and the hedges beside it, until none runs.
+    async fn run<R: Requests>(&mut self, number: u32, endpoint: usize, requests: &mut R) -> Next {
+        let mut running = Vec::new();
+        let Some((first, upload)) = requests.send(self.attempt(number, endpoint)) else {
+            return Next::Answer(Err(self.impossible()));
+        };
+        self.upload = upload;
+        let mut first = pin!(Some(first));
+        let mut first_number = number;
+        let mut timer = pin!(Timer::default());
         poll_fn(|cx| {
-            if let Poll::Ready(result) = attempt.as_mut().poll(cx) {
-                return Poll::Ready(Ok(Some(result)));
-            }
             loop {
-                let due = self.call.as_ref().map_or(Timestamp::NEVER, Call::due);
-                if due == Timestamp::NEVER {
-                    return Poll::Pending;
-                }
-                if timer.is_none() {
-                    timer.set(Some(self.policies.sleep_until(due)));
-                }
-                let sleep = timer.as_mut().as_pin_mut().expect("it has just been made");
-                std::task::ready!(sleep.poll(cx));
-                timer.set(None);
-                self.waited_for_client();
-                if !is_kept() {
-                    self.not_repeatable();
-                }
-                match self.step(Event::Time) {
-                    Action::Done { end, fallback } => {
-                        return Poll::Ready(Err(self.over(end, fallback)));
+                let sent = poll_first(&mut first, first_number, cx)
+                    .or_else(|| poll_others(&mut running, cx));
+                let next = match sent {
+                    Some((number, sent)) => self.ended(number, sent, requests),
+                    None => match self.poll_machine(cx, timer.as_mut(), requests) {
+                        Poll::Ready(next) => next,
+                        Poll::Pending => return Poll::Pending,
+                    },
+                };
+                match next {
+                    Next::Act(Action::Run { attempt, endpoint }) if self.runs_beside(attempt) => {
+                        let made = requests.send(self.attempt(attempt, endpoint));
+                        let Some((hedge, upload)) = made else {
+                            return Poll::Ready(Next::Answer(Err(self.impossible())));
+                        };
+                        self.upload = upload;
+                        running.push((attempt, Box::pin(hedge)));
                     }
-                    _ if !self.call.as_ref().is_some_and(Call::is_attempting) => {
-                        return Poll::Ready(Ok(None));
-                    }
-                    Action::Wait | Action::Run { .. } => {}
+                    Next::Act(Action::Wait) => {}
+                    next => return Poll::Ready(next),
+                }
+                if first_number != 0 && !self.runs(first_number) {
+                    first.set(None);
+                    first_number = 0;
+                }
+                running.retain(|(number, _)| self.runs(*number));
+                if first_number == 0 && running.is_empty() {
+                    return Poll::Ready(Next::Act(Action::Wait));
                 }
             }
         })
         .await
     }
 
-    /// Waits until the machine begins the next attempt.
-    async fn wait(&mut self) -> Result<(), Over> {
+    fn attempt(&self, number: u32, endpoint: usize) -> Attempt {
+        let fault = self.call.as_ref().and_then(|call| call.fault(number));
+        Attempt { number, endpoint, fault, left: self.left() }
+    }
+
+    fn runs(&self, attempt: u32) -> bool {
+        self.call.as_ref().is_some_and(|call| call.runs(attempt))
+    }
+
+    /// Whether others run beside this one.
+    fn runs_beside(&self, attempt: u32) -> bool {
+        (1..attempt).any(|other| self.runs(other))
+    }
+
+    /// Looks at the time, and at the queues that the call may wait in.
+    fn poll_machine<R: Requests>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut timer: Pin<&mut Timer>,
+        requests: &R,
+    ) -> Poll<Next> {
         loop {
-            let due = self.call.as_ref().map_or(Timestamp::NEVER, Call::due);
-            self.policies.sleep_until(due).await;
-            match self.step(Event::Time) {
-                Action::Run { attempt, endpoint } => {
-                    (self.attempt, self.endpoint) = (attempt, endpoint);
-                    return Ok(());
+            let Some(call) = &self.call else { return Poll::Pending };
+            if !(call.is_queued() && call.listen(self.policies.pipeline(), cx.waker())) {
+                let due = call.due();
+                if due == Timestamp::NEVER {
+                    return Poll::Pending;
                 }
-                Action::Done { end, fallback } => return Err(self.over(end, fallback)),
-                Action::Wait => {}
+                std::task::ready!(timer.as_mut().poll_until(due, &self.policies, cx));
+            }
+            self.waited_for_client();
+            if !requests.is_kept() {
+                self.not_repeatable();
+            }
+            match self.step(Event::Time) {
+                Action::Done { end, fallback } => {
+                    return Poll::Ready(Next::Answer(Err(self.over(end, fallback))));
+                }
+                Action::Wait if self.call.as_ref().is_some_and(Call::is_queued) => {}
+                action => return Poll::Ready(Next::Act(action)),
             }
         }
     }
 
-    /// There is no response; another attempt is made if this returns.
-    fn no_response(&mut self, error: SendError, is_kept: bool) -> Result<(), Over> {
+    /// Tells the machine how much of the time so far was the client's.
+    fn waited_for_client(&mut self) {
+        if let (Some(upload), Some(call)) = (&self.upload, &mut self.call) {
+            let from = self.policies.now() - upload.upstreams_turn();
+            call.waited_for_caller(self.policies.pipeline(), from);
+        }
+    }
+
+    /// An attempt has come to this.
+    fn ended<R: Requests>(&mut self, attempt: u32, sent: Sent, requests: &R) -> Next {
+        self.waited_for_client();
+        if !requests.is_kept() {
+            self.not_repeatable();
+        }
+        match sent {
+            Ok(response) => self.headers(attempt, response),
+            Err(error) => self.no_response(attempt, error, requests.is_kept()),
+        }
+    }
+
+    /// There is no response.
+    fn no_response(&mut self, attempt: u32, error: SendError, is_kept: bool) -> Next {
         let hint = outcome::hint_of_error(&error);
         let hint = Hint { never_sent: hint.never_sent && is_kept, ..hint };
-        match self.end(outcome::of_error(&error).into(), hint) {
-            Action::Wait => {
-                self.kept = Some(Kept::Error(error));
-                Ok(())
+        let ending = outcome::of_error(&error).into();
+        match self.step(Event::Ended { attempt, ending, hint }) {
+            Action::Done { end: End::Delivered { .. }, fallback } => {
+                self.record_latency();
+                let stopped = Stopped::NoResponse(error);
+                Next::Answer(Err(Over { stopped, fallback, kind: Kind::NoResponse }))
             }
-            Action::Run { .. } => Ok(()),
-            Action::Done { fallback, .. } => {
-                self.ended(fallback, |counts| &counts.no_response);
-
-                Err(Over { stopped: Stopped::NoResponse(error), fallback })
+            action => {
+                self.kept = Some(Kept::Error(error));
+                Next::Act(action)
             }
         }
     }
 
     /// The headers are here. If they are a failure, or say nothing, that is the outcome; else it is
-    /// known at the end of the body. `None`: another attempt is made.
-    fn headers(
-        &mut self,
-        response: Response<UpstreamBody>,
-    ) -> Result<Option<Response<UpstreamBody>>, Over> {
-        match outcome::of_headers(&response) {
-            Outcome::Success => {
-                self.step(Event::ResponseStarted { attempt: self.attempt });
-                self.streaming = true;
-            }
-            outcome => match self.end(outcome.into(), outcome::hint_of_headers(&response)) {
-                Action::Wait => {
-                    self.kept = Some(Kept::Response(KeptResponse::new(response)));
-                    return Ok(None);
-                }
-                Action::Done { fallback: true, .. } => {
-                    self.ended(true, |counts| &counts.fallbacks);
-                    let stopped = Stopped::Failed(Box::new(response));
-                    return Err(Over { stopped, fallback: true });
-                }
-                Action::Done { .. } | Action::Run { .. } => {}
-            },
+    /// known at the end of the body.
+    fn headers(&mut self, attempt: u32, response: Response<UpstreamBody>) -> Next {
+        let outcome = outcome::of_headers(&response);
+        if outcome == breakerbox::Outcome::Success {
+            self.step(Event::ResponseStarted { attempt });
+            self.streams = Some(attempt);
+            self.delivered();
+            return Next::Answer(Ok(response));
         }
-        count(&self.policies.counts.delivered);
-        Ok(Some(response))
-    }
-
-    fn record_latency(&self) {
-        self.policies.latency.record(self.policies.now().since(self.begun));
+        let hint = outcome::hint_of_headers(&response);
+        match self.step(Event::Ended { attempt, ending: outcome.into(), hint }) {
+            Action::Done { end: End::Delivered { .. }, fallback: true } => {
+                self.record_latency();
+                let stopped = Stopped::Failed(Box::new(response));
+                Next::Answer(Err(Over { stopped, fallback: true, kind: Kind::Delivered }))
+            }
+            Action::Done { end: End::Delivered { .. }, .. } => {
+                self.delivered();
+                Next::Answer(Ok(response))
+            }
+            action => {
+                self.kept = Some(Kept::Response(KeptResponse::new(response)));
+                Next::Act(action)
+            }
+        }
     }
 
     /// The request cannot be sent again.
@@ -308,79 +355,116 @@ impl Flight {
     /// What is to be told of the end of a response's body, if that is still of interest.
     pub fn on_body_end(mut self, headers: &HeaderMap) -> Option<impl FnOnce(BodyEnd) + 'static> {
         self.call.as_ref()?;
+        let attempt = self.streams?;
         let in_trailers = outcome::comes_in_trailers(headers);
         Some(move |end: BodyEnd| match end {
             BodyEnd::Complete { trailers } if in_trailers => {
-                self.end(outcome::of_grpc_trailers(trailers.as_ref()).into(), Hint::NONE);
+                let ending = outcome::of_grpc_trailers(trailers.as_ref()).into();
+                self.step(Event::ended(attempt, ending));
             }
             BodyEnd::Complete { .. } => {
-                self.end(Ending::Success, Hint::NONE);
+                self.step(Event::ended(attempt, Ending::Success));
             }
             BodyEnd::UpstreamFailed | BodyEnd::IdleTimeout => {
-                self.end(Ending::Failure, Hint::NONE);
+                self.step(Event::ended(attempt, Ending::Failure));
             }
             BodyEnd::DeadlineExceeded => {
                 // Its timer is a little finer than ours: the machine decides whose deadline it was.
                 let due = self.call.as_ref().map_or(Timestamp::ZERO, Call::due);
                 let now = self.policies.now().max(due);
                 self.step_at(now, Event::Time);
-                count(&self.policies.counts.deadlines);
+                count(&self.policies.counts().deadlines);
             }
             // Dropping the flight gives the call up.
             BodyEnd::ClientGone => {}
         })
     }
 
-    /// The attempt has ended so.
-    fn end(&mut self, ending: Ending, hint: Hint) -> Action {
-        let attempt = self.attempt;
-        self.step(Event::Ended { attempt, ending, hint })
+    /// The answer came from elsewhere: a cache, or an equal call.
+    pub fn answered(&mut self, ending: Ending) -> Action {
+        self.step(Event::Answered { ending })
+    }
+
+    /// The answer is nowhere else.
+    pub fn unanswered(&mut self) -> Action {
+        self.step(Event::Unanswered)
+    }
+
+    /// There is nothing to send: an endpoint or a body that is not there any more.
+    fn impossible(&self) -> Over {
+        let stopped = Stopped::Timeout(TimeoutKind::Attempt);
+        Over { stopped, fallback: false, kind: Kind::NoResponse }
     }
 
     /// The call is over without a response to pass on.
-    fn over(&mut self, end: End, fallback: bool) -> Over {
-        let counts = &self.policies.counts;
-        let (stopped, kind): (_, fn(&Counts) -> &AtomicU64) = match end {
+    pub fn over(&mut self, end: End, fallback: bool) -> Over {
+        self.call = None;
+        let counts = self.policies.counts();
+        let (stopped, kind) = match end {
             End::Rejected(rejection) => {
-                count(&counts.rejections);
-                let Rejection::BreakerOpen { state, retry_after } = rejection;
-                (Stopped::BreakerOpen { state, retry_after }, |counts| &counts.breaker_open)
+                count(&counts.rejections[rejection.number()]);
+                (Stopped::Rejected(rejection), Kind::Rejected(rejection.number()))
             }
             End::AttemptTimeout { .. } => {
                 count(&counts.attempt_timeouts);
-                (Stopped::Timeout(TimeoutKind::Attempt), |counts| &counts.timeout)
+                (Stopped::Timeout(TimeoutKind::Attempt), Kind::Timeout)
             }
+            End::Answered => (Stopped::Answered, Kind::Shared),
             // Only where time ran out is what an attempt came to before taken out again.
             End::DeadlineExceeded { .. } | End::Delivered { .. } => {
                 count(&counts.deadlines);
                 match self.kept.take() {
                     Some(Kept::Response(response)) => {
-                        (Stopped::Kept(Box::new(response)), |counts| &counts.delivered)
+                        (Stopped::Kept(Box::new(response)), Kind::Delivered)
                     }
-                    Some(Kept::Error(error)) => {
-                        (Stopped::NoResponse(error), |counts| &counts.no_response)
-                    }
-                    None => (Stopped::Timeout(TimeoutKind::Deadline), |counts| &counts.deadline),
+                    Some(Kept::Error(error)) => (Stopped::NoResponse(error), Kind::NoResponse),
+                    None => (Stopped::Timeout(TimeoutKind::Deadline), Kind::Deadline),
                 }
             }
         };
-        count(self.counter(fallback, kind));
-        if !matches!(stopped, Stopped::BreakerOpen { .. }) {
+        if !matches!(stopped, Stopped::Rejected(_) | Stopped::Answered) {
             self.record_latency();
         }
-        Over { stopped, fallback }
+        Over { stopped, fallback, kind }
     }
 
-    /// Counts a call whose attempt has ended, and how long it took.
-    fn ended(&self, fallback: bool, kind: fn(&Counts) -> &AtomicU64) {
-        count(self.counter(fallback, kind));
+    /// The upstream's response goes to the client.
+    fn delivered(&self) {
+        self.policies.counts().count(Kind::Delivered);
         self.record_latency();
     }
 
-    /// Calls are counted by their kind, or as such that the fallback answers.
-    fn counter(&self, fallback: bool, kind: fn(&Counts) -> &AtomicU64) -> &AtomicU64 {
-        let counts = &self.policies.counts;
-        if fallback { &counts.fallbacks } else { kind(counts) }
+    fn record_latency(&self) {
+        self.policies.latency().record(self.policies.now().since(self.begun));
+    }
+
+    /// Waits for `ready`, as long as the call has time.
+    ///
+    /// # Errors
+    ///
+    /// It has none left: what the machine says to that.
+    pub async fn wait_for<T>(
+        &mut self,
+        mut ready: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Result<T, Action> {
+        let mut timer = pin!(Timer::default());
+        poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(value) = ready(cx) {
+                    return Poll::Ready(Ok(value));
+                }
+                let due = self.call.as_ref().map_or(Timestamp::NEVER, Call::due);
+                if due == Timestamp::NEVER {
+                    return Poll::Pending;
+                }
+                std::task::ready!(timer.as_mut().poll_until(due, &self.policies, cx));
+                let action = self.step(Event::Time);
+                if action != Action::Wait {
+                    return Poll::Ready(Err(action));
+                }
+            }
+        })
+        .await
     }
 
     fn step(&mut self, event: Event) -> Action {
@@ -390,7 +474,7 @@ impl Flight {
     fn step_at(&mut self, now: Timestamp, event: Event) -> Action {
         let Some(call) = &mut self.call else { return Action::Wait };
         let policies = &self.policies;
-        let action = call.step(&policies.pipeline, now, event, &mut |endpoint, change| {
+        let action = call.step(policies.pipeline(), now, event, &mut |endpoint, change| {
             policies.changed(endpoint, change);
         });
         if matches!(action, Action::Done { .. }) {
@@ -404,19 +488,74 @@ impl Drop for Flight {
     fn drop(&mut self) {
         if let Some(call) = self.call.take() {
             let policies = &self.policies;
-            if !self.streaming {
-                count(&policies.counts.cancelled);
+            if self.streams.is_none() {
+                policies.counts().count(Kind::Cancelled);
             }
-            call.cancel(&policies.pipeline, policies.now(), &mut |endpoint, change| {
+            call.cancel(policies.pipeline(), policies.now(), &mut |endpoint, change| {
                 policies.changed(endpoint, change);
             });
         }
     }
 }
 
+/// The one timer of a call.
+#[derive(Default)]
+struct Timer {
+    due: Timestamp,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timer {
+    /// Ready at `due`, and then to be asked anew.
+    fn poll_until(
+        mut self: Pin<&mut Self>,
+        due: Timestamp,
+        policies: &Policies,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if self.sleep.is_none() || self.due != due {
+            self.due = due;
+            self.sleep = Some(Box::pin(policies.sleep_until(due)));
+        }
+        let this = self.as_mut().get_mut();
+        if let Some(sleep) = &mut this.sleep {
+            std::task::ready!(sleep.as_mut().poll(cx));
+            this.sleep = None;
+        }
+        Poll::Ready(())
+    }
+}
+
+fn poll_first<F: Future<Output = Sent>>(
+    first: &mut Pin<&mut Option<F>>,
+    number: u32,
+    cx: &mut Context<'_>,
+) -> Option<(u32, Sent)> {
+    match first.as_mut().as_pin_mut()?.poll(cx) {
+        Poll::Ready(sent) => {
+            first.set(None);
+            Some((number, sent))
+        }
+        Poll::Pending => None,
+    }
+}
+
+fn poll_others<F: Future<Output = Sent>>(
+    others: &mut Vec<(u32, Pin<Box<F>>)>,
+    cx: &mut Context<'_>,
+) -> Option<(u32, Sent)> {
+    for place in 0..others.len() {
+        if let Poll::Ready(sent) = others[place].1.as_mut().poll(cx) {
+            let (number, _) = others.swap_remove(place);
+            return Some((number, sent));
+        }
+    }
+    None
+}
+
 impl Policies {
     fn sleep_until(&self, due: Timestamp) -> Sleep {
-        let tick = self.clock.tick();
+        let tick = self.clock().tick();
         // A coarse clock lags behind by up to a tick: with one more it has arrived as well.
         tokio::time::sleep(due.since(self.now()).saturating_add(tick))
     }

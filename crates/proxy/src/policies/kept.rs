@@ -5,14 +5,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::Response;
-use http::header::CONTENT_LENGTH;
 use http::response::Parts;
+use http::{HeaderValue, Response};
 use http_body_util::BodyExt as _;
 use tokio::task::spawn_local;
 
 use crate::body::ResponseBody;
-use crate::headers::prepare_response;
+use crate::headers::{BREAKERBOX_REASON, prepare_response};
 use crate::pool::{SendError, UpstreamBody};
 
 /// The body of a failure is read to its end, so that its connection can be used again and the client
@@ -51,16 +50,15 @@ impl KeptResponse {
         Self { parts, body: kept }
     }
 
-    /// The response for the client. Where its body is not here, it has none.
-    pub fn respond(self) -> Response<ResponseBody> {
+    /// The response for the client, marked as the last one before time ran out; `None` where its body
+    /// is not here: without it nobody could tell that it is not whole.
+    pub fn respond(self) -> Option<Response<ResponseBody>> {
         let Self { mut parts, body } = self;
         prepare_response(&mut parts.headers, parts.version);
         parts.version = http::Version::HTTP_11;
-        let body = body.borrow_mut().take();
-        if body.is_none() {
-            parts.headers.remove(CONTENT_LENGTH);
-        }
-        Response::from_parts(parts, ResponseBody::full(body.unwrap_or_default()))
+        parts.headers.insert(BREAKERBOX_REASON, HeaderValue::from_static("deadline"));
+        let body = body.borrow_mut().take()?;
+        Some(Response::from_parts(parts, ResponseBody::full(body)))
     }
 }
 

@@ -2,23 +2,24 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use breakerbox::State;
 use breakerbox::core::breaker::Snapshot;
+use breakerbox::core::pipeline::Rejection;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Registry;
 
-use super::{AllPolicies, Policies};
+use super::{AllPolicies, Policies, more_metrics};
 
 /// Upper bounds of the latency buckets, in seconds.
 const LATENCY_BUCKETS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
-type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
+pub(super) type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
 
 /// All metrics as text.
 pub fn text(policies: &Arc<AllPolicies>) -> String {
@@ -38,7 +39,8 @@ impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.calls(&mut encoder)?;
         self.breakers(&mut encoder)?;
-        self.states(&mut encoder)
+        self.states(&mut encoder)?;
+        more_metrics::encode(&self.0, &mut encoder)
     }
 }
 
@@ -56,17 +58,22 @@ impl Metrics {
         let mut family =
             counters(encoder, "breakerbox_calls", "Calls, each counted once, by what came of it")?;
         for policies in self.0.iter() {
-            for (kind, counter) in kinds(policies) {
-                let labels = [("upstream", policies.name()), ("kind", kind)];
-                count(&mut family, labels, counter.load(Ordering::Relaxed))?;
+            for (kind, calls) in policies.counts().kinds() {
+                count(&mut family, [("upstream", policies.name()), ("kind", kind)], calls)?;
             }
         }
         let help = "Calls that a policy rejected, answered by the fallback or not";
         let mut family = counters(encoder, "breakerbox_rejections", help)?;
         for policies in self.0.iter() {
-            let labels =
-                [("upstream", policies.name()), ("policy", "breaker"), ("reason", "breaker_open")];
-            count(&mut family, labels, policies.counts().rejections.load(Ordering::Relaxed))?;
+            for (number, reason) in Rejection::REASONS.into_iter().enumerate() {
+                let rejections = policies.counts().rejections[number].load(Ordering::Relaxed);
+                let policy = Rejection::POLICIES[number];
+                let labels =
+                    [("upstream", policies.name()), ("policy", policy), ("reason", reason)];
+                if rejections > 0 || policies.has(policy) {
+                    count(&mut family, labels, rejections)?;
+                }
+            }
         }
         let help = "Calls that ran out of time, answered by the fallback or not";
         let mut family = counters(encoder, "breakerbox_timeouts", help)?;
@@ -105,7 +112,10 @@ impl Metrics {
     }
 
     fn retries(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let retrying = || self.0.iter().filter(|policies| policies.retry().is_some());
+        let repeats = |policies: &&Arc<Policies>| {
+            policies.retry().is_some() || policies.pipeline().hedges_at_all()
+        };
+        let retrying = || self.0.iter().filter(repeats);
         type Read = fn(&Policies) -> u64;
         let counts: [(&str, &str, Read); 2] = [
             ("breakerbox_retry_attempts", "Attempts that were repetitions", |policies| {
@@ -238,24 +248,11 @@ impl Metrics {
     }
 }
 
-fn kinds(policies: &Policies) -> [(&'static str, &AtomicU64); 7] {
-    let counts = policies.counts();
-    [
-        ("delivered", &counts.delivered),
-        ("fallback", &counts.fallbacks),
-        ("breaker_open", &counts.breaker_open),
-        ("timeout", &counts.timeout),
-        ("deadline", &counts.deadline),
-        ("no_response", &counts.no_response),
-        ("cancelled", &counts.cancelled),
-    ]
-}
-
 fn pairs() -> impl Iterator<Item = (State, State)> {
     State::ALL.into_iter().flat_map(|from| State::ALL.into_iter().map(move |to| (from, to)))
 }
 
-fn counters<'e>(
+pub(super) fn counters<'e>(
     encoder: &'e mut DescriptorEncoder<'_>,
     name: &'e str,
     help: &str,
@@ -263,7 +260,7 @@ fn counters<'e>(
     encoder.encode_descriptor(name, help, None, MetricType::Counter)
 }
 
-fn count<const N: usize>(
+pub(super) fn count<const N: usize>(
     family: &mut MetricEncoder<'_>,
     labels: Labels<'_, N>,
     value: u64,
@@ -272,7 +269,7 @@ fn count<const N: usize>(
     family.encode_family(&labels)?.encode_counter(&value, none)
 }
 
-fn gauge<const N: usize>(
+pub(super) fn gauge<const N: usize>(
     family: &mut MetricEncoder<'_>,
     labels: Labels<'_, N>,
     value: f64,

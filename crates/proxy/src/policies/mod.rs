@@ -2,28 +2,34 @@
 //! the gateway adds: names, counts, and lines in the log.
 
 mod answer;
+mod counts;
 mod flight;
 mod kept;
+mod memory;
 pub mod metrics;
+mod more_metrics;
 mod outcome;
 pub mod view;
 
 pub use answer::FallbackAnswer;
-pub use flight::{Attempted, Flight, Over, Stopped};
+pub use counts::{Counts, Kind};
+pub use flight::{Attempt, Flight, Over, Requests, Sent, Stopped};
 pub use kept::KeptResponse;
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use breakerbox::clock::{Clock as _, SystemClock};
-use breakerbox::config::Retry;
-use breakerbox::core::breaker::{self, Breaker, Rules, SettingsError};
-use breakerbox::core::pipeline::{Pipeline, Settings};
+use breakerbox::config::{Policy, Retry};
+use breakerbox::core::breaker::{Breaker, SettingsError};
+use breakerbox::core::pipeline::Pipeline;
 use breakerbox::core::{Histogram, Timestamp};
 use breakerbox::{Control, State, Transition};
 
 use crate::config::{Config, Upstream};
+use crate::shelf::Shelf;
 
 /// The policies of all upstreams of a configuration.
 #[derive(Debug)]
@@ -71,8 +77,13 @@ pub struct Policies {
     breakers: Vec<String>,
     pipeline: Pipeline,
     clock: SystemClock,
-    retry: Option<Retry>,
+    /// What the file says: what of it is the driver's to carry out.
+    policy: Policy,
     fallback: Option<FallbackAnswer>,
+    /// Clients choose what goes into keys.
+    hasher: RandomState,
+    /// Answers that requests can have without being sent.
+    shelf: Option<Shelf>,
     counts: Counts,
     /// From the request's arrival to the headers of its response, whatever it was.
     latency: Histogram,
@@ -80,60 +91,24 @@ pub struct Policies {
     transitions: Vec<[[AtomicU64; State::ALL.len()]; State::ALL.len()]>,
 }
 
-/// What became of the calls to one upstream. Each call is in one of the first seven.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Answered by the upstream, whatever the status.
-    pub delivered: AtomicU64,
-    /// Answered by the fallback, whatever the reason.
-    pub fallbacks: AtomicU64,
-    /// Rejected, because no breaker admitted it.
-    pub breaker_open: AtomicU64,
-    /// Ran into the attempt timeout.
-    pub timeout: AtomicU64,
-    /// Ran into the deadline before the headers of a response.
-    pub deadline: AtomicU64,
-    /// The upstream gave no response, or the client's own body failed.
-    pub no_response: AtomicU64,
-    /// The client went away before the headers of a response.
-    pub cancelled: AtomicU64,
-    /// All rejections by breakers, those answered by the fallback too.
-    pub rejections: AtomicU64,
-    /// All calls that ended by an attempt timeout.
-    pub attempt_timeouts: AtomicU64,
-    /// All calls that ended by a deadline, in the middle of a body too.
-    pub deadlines: AtomicU64,
-}
-
-/// One more.
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
 impl Policies {
     fn new(name: &str, upstream: &Upstream, clock: SystemClock) -> Result<Self, SettingsError> {
         let policy = &upstream.policy;
-        let rules = policy.breaker.clone().map(|settings| {
-            // A probe that has not come back by then has failed.
-            breaker::Settings { attempt_timeout: policy.attempt_timeout, ..settings }.check()
-        });
-        let rules: Option<Arc<Rules>> = rules.transpose()?.map(Arc::new);
-        let settings = Settings {
-            deadline: policy.deadline,
-            attempt_timeout: policy.attempt_timeout,
-            retry: policy.retry.as_ref().map(|retry| retry.settings.clone()),
-            breaker: rules,
-            endpoints: upstream.endpoints.len(),
-            fallback: policy.fallback.is_some(),
-        };
+        let settings = policy.pipeline(upstream.endpoints.len())?;
         let breaker = |endpoint| format!("{name}@{endpoint}");
         Ok(Self {
             name: name.to_owned(),
             breakers: upstream.endpoints.iter().map(breaker).collect(),
             pipeline: Pipeline::new(settings, clock.now(), fastrand::u64(..)),
             clock,
-            retry: policy.retry.clone(),
-            fallback: policy.fallback.as_ref().map(FallbackAnswer::new),
+            policy: policy.clone(),
+            fallback: policy
+                .fallback
+                .as_ref()
+                .and_then(|it| it.answer.as_ref())
+                .map(FallbackAnswer::new),
+            hasher: RandomState::new(),
+            shelf: Shelf::new(policy),
             counts: Counts::default(),
             latency: Histogram::new(),
             transitions: upstream.endpoints.iter().map(|_| Default::default()).collect(),
@@ -159,9 +134,49 @@ impl Policies {
         &self.pipeline
     }
 
+    /// What the file says.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// What is repeated, where anything is.
     pub fn retry(&self) -> Option<&Retry> {
-        self.retry.as_ref()
+        self.policy.retry.as_ref()
+    }
+
+    /// Whether it has a policy, by its name in the file.
+    pub fn has(&self, policy: &str) -> bool {
+        let it = &self.policy;
+        match policy {
+            "breaker" => it.breaker.is_some(),
+            "bulkhead" => it.bulkhead.is_some(),
+            "rate_limit" => it.rate_limit.is_some(),
+            "shed" => it.shed.is_some(),
+            "throttle" => it.throttle.is_some(),
+            "adaptive_limit" => it.adaptive_limit.is_some(),
+            "chaos" => it.chaos.is_some(),
+            _ => false,
+        }
+    }
+
+    /// Whether requests may have answers that others got.
+    pub fn shares_answers(&self) -> bool {
+        self.shelf.is_some()
+    }
+
+    /// Those answers, where there are any.
+    pub fn shelf(&self) -> Option<&Shelf> {
+        self.shelf.as_ref()
+    }
+
+    /// A number for a key, which nobody outside can foresee.
+    pub fn hash(&self, key: impl Hash) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// The clock of the gateway.
+    pub fn clock(&self) -> SystemClock {
+        self.clock
     }
 
     /// The present, on the one clock of the gateway.
@@ -194,6 +209,14 @@ impl Policies {
         self.pipeline.endpoints().admits(self.now())
     }
 
+    /// Switches its chaos on or off. False if it has none.
+    pub fn switch_chaos(&self, on: bool) -> bool {
+        let Some(chaos) = self.pipeline.chaos() else { return false };
+        chaos.switch(on, self.now());
+        tracing::warn!(upstream = %self.name, on, "chaos switched by hand");
+        true
+    }
+
     /// Reports what time has changed since the last call.
     pub fn settle(&self) {
         let now = self.now();
@@ -220,7 +243,7 @@ impl Policies {
     #[cold]
     fn changed(&self, endpoint: usize, change: Transition) {
         let Transition { from, to, cause, .. } = change;
-        count(&self.transitions[endpoint][from as usize][to as usize]);
+        counts::count(&self.transitions[endpoint][from as usize][to as usize]);
         let breaker = &self.breakers[endpoint];
         if to == State::Open {
             tracing::warn!(%breaker, %from, %to, %cause, "circuit breaker opened");

@@ -11,9 +11,11 @@ use http::{HeaderMap, Response};
 
 use crate::pool::{SendError, SendErrorKind};
 
-/// Whether a request that got no response is the upstream's failure.
+/// Whether a request that got no response is the upstream's failure. That an upstream ends a
+/// connection in peace says nothing about it.
 pub(super) fn of_error(error: &SendError) -> Outcome {
     match error.kind() {
+        _ if error.is_goodbye() => Outcome::Ignored,
         SendErrorKind::ClientBody => Outcome::Ignored,
         SendErrorKind::Connect
         | SendErrorKind::RefusedStream
@@ -30,7 +32,7 @@ pub(super) fn hint_of_error(error: &SendError) -> Hint {
         SendErrorKind::Reset => Failure::Reset,
         SendErrorKind::Protocol | SendErrorKind::ClientBody => Failure::Other,
     };
-    Hint { failure, retry_after: None, never_sent: error.never_sent() }
+    Hint { failure, never_sent: error.never_sent(), ..Hint::NONE }
 }
 
 /// What a retry policy is told of the headers of a response.
@@ -42,7 +44,7 @@ pub(super) fn hint_of_headers<B>(response: &Response<B>) -> Hint {
     };
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.and_then(|value| retry_after_of(value, SystemTime::now()));
-    Hint { failure, retry_after, never_sent: false }
+    Hint { failure, retry_after, ..Hint::NONE }
 }
 
 /// `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3); a date that has passed is now.

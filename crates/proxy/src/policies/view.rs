@@ -65,3 +65,85 @@ pub fn health(all: &AllPolicies) -> (bool, Value) {
     let status = if healthy { "ok" } else { "unavailable" };
     (healthy, json!({ "status": status, "upstreams": upstreams }))
 }
+
+/// What every upstream is protected by, and how that stands.
+pub fn policies(all: &AllPolicies) -> Value {
+    let upstreams = all.iter().map(|policies| (policies.name().to_owned(), policy_view(policies)));
+    json!({ "upstreams": upstreams.collect::<serde_json::Map<_, _>>() })
+}
+
+fn policy_view(policies: &Policies) -> Value {
+    let (pipeline, now) = (policies.pipeline(), policies.now());
+    let mut view = serde_json::Map::new();
+    view.insert("policy".to_owned(), pipeline.to_string().into());
+    let mut put = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            view.insert(name.to_owned(), value);
+        }
+    };
+    put("retry", policies.retry().map(|_| json!({ "retries": pipeline.retries() })));
+    let budget = pipeline.budget_left(now);
+    put(
+        "budget",
+        budget.map(|left| json!({ "left": left, "refused": pipeline.refused_by_budget() })),
+    );
+    let (started, won, lost) = pipeline.hedges();
+    let hedge = pipeline.hedges_at_all();
+    put("hedge", hedge.then(|| json!({ "started": started, "won": won, "lost": lost })));
+    put(
+        "bulkhead",
+        pipeline.bulkhead().map(|bulkhead| {
+            let seen = bulkhead.snapshot();
+            json!({ "limit": seen.limit, "in_flight": seen.in_flight, "queued": seen.queued })
+        }),
+    );
+    put(
+        "adaptive_limit",
+        pipeline.adaptive_limit().map(|limit| {
+            json!({ "limit": limit.limit(), "in_flight": limit.in_flight(), "rejected": limit.rejected() })
+        }),
+    );
+    put(
+        "rate_limit",
+        pipeline.rate_limit().map(|limit| {
+            let seen = limit.snapshot();
+            json!({ "allowed": seen.allowed, "waited": seen.waited, "rejected": seen.limited, "keys": seen.keys })
+        }),
+    );
+    put("throttle", pipeline.throttle().map(|it| json!({ "probability": it.probability(now) })));
+    put(
+        "shed",
+        pipeline.shed().map(|it| json!({ "level": it.level(now), "share": it.share(now) })),
+    );
+    put(
+        "keyed_breakers",
+        pipeline.keyed_breakers().map(|keyed| {
+            let mut states = serde_json::Map::new();
+            keyed.for_each(|_, endpoints| {
+                for breaker in (0..endpoints.count()).filter_map(|it| endpoints.breaker(it)) {
+                    let count = states.entry(breaker.state(now).name()).or_insert_with(|| json!(0));
+                    *count = json!(count.as_u64().unwrap_or_default() + 1);
+                }
+            });
+            json!({ "keys": keyed.len(), "cap": keyed.cap(), "evicted": keyed.evicted(), "states": states })
+        }),
+    );
+    put(
+        "chaos",
+        pipeline.chaos().map(|chaos| {
+            let seen = chaos.snapshot(now);
+            let hits = seen.by_kind().map(|(kind, hits)| (kind.to_owned(), Value::from(hits)));
+            let hits = serde_json::Map::from_iter(hits);
+            json!({ "on": seen.on, "calls": seen.calls, "hits": hits })
+        }),
+    );
+    let shelf = policies.shelf();
+    put("cache", shelf.map(|shelf| json!({ "answers": shelf.len() })));
+    put(
+        "coalesce",
+        shelf.and_then(|shelf| shelf.coalesced()).map(|seen| {
+            json!({ "led": seen.led, "shared": seen.shared, "handed_over": seen.handed_over })
+        }),
+    );
+    view.into()
+}

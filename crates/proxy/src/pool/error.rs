@@ -14,6 +14,7 @@ pub struct SendError {
     kind: SendErrorKind,
     endpoint: Arc<str>,
     never_sent: bool,
+    goodbye: bool,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -33,6 +34,31 @@ pub enum SendErrorKind {
     ClientBody,
 }
 
+/// How far a request over HTTP/2 came before it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// It was not even begun.
+    Unsent,
+    /// The endpoint has refused its stream, or has said goodbye before it.
+    Refused,
+    /// The connection ended while the request waited for its turn; some of it may have been sent.
+    Unknown,
+    /// The stream has failed, or the client's body.
+    Failed,
+}
+
+impl Lost {
+    pub(super) fn of(error: &hyper::Error) -> Self {
+        match find::<h2::Error>(error).map(classify_http2) {
+            Some(SendErrorKind::RefusedStream) => Self::Refused,
+            Some(_) => Self::Failed,
+            // hyper has dropped the request together with the connection.
+            None if error.is_user() => Self::Unknown,
+            None => Self::Failed,
+        }
+    }
+}
+
 impl SendErrorKind {
     /// The name in headers and metrics: `refused_stream`.
     pub const fn name(self) -> &'static str {
@@ -47,20 +73,26 @@ impl SendErrorKind {
 }
 
 impl SendError {
+    fn new(
+        endpoint: &Arc<str>,
+        kind: SendErrorKind,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        let (endpoint, source) = (endpoint.clone(), Some(source.into()));
+        Self { kind, endpoint, never_sent: false, goodbye: false, source }
+    }
+
     pub(super) fn connect(endpoint: &Arc<str>, source: ConnectError) -> Self {
-        let kind = SendErrorKind::Connect;
-        Self { kind, endpoint: endpoint.clone(), never_sent: true, source: Some(source.into()) }
+        Self { never_sent: true, ..Self::new(endpoint, SendErrorKind::Connect, source) }
     }
 
     pub(super) fn protocol(endpoint: &Arc<str>, what: &'static str) -> Self {
-        let kind = SendErrorKind::Protocol;
-        Self { kind, endpoint: endpoint.clone(), never_sent: false, source: Some(what.into()) }
+        Self::new(endpoint, SendErrorKind::Protocol, what)
     }
 
     /// The endpoint closed the connection before the request was written.
     pub(super) fn unsent(endpoint: &Arc<str>, source: hyper::Error) -> Self {
-        let kind = SendErrorKind::Reset;
-        Self { kind, endpoint: endpoint.clone(), never_sent: true, source: Some(source.into()) }
+        Self { never_sent: true, ..Self::new(endpoint, SendErrorKind::Reset, source) }
     }
 
     /// The request was on its way.
@@ -71,7 +103,37 @@ impl SendError {
             classify(&source)
         };
         let never_sent = kind == SendErrorKind::RefusedStream;
-        Self { kind, endpoint: endpoint.clone(), never_sent, source: Some(source.into()) }
+        Self { never_sent, ..Self::new(endpoint, kind, source) }
+    }
+
+    /// The request was lost on an HTTP/2 connection, perhaps because the endpoint said goodbye.
+    pub(super) fn lost(
+        endpoint: &Arc<str>,
+        source: hyper::Error,
+        lost: Lost,
+        goodbye: bool,
+        body_failed: bool,
+    ) -> Self {
+        if body_failed {
+            return Self::sent(endpoint, source, true);
+        }
+        let error = match lost {
+            Lost::Unsent if goodbye => {
+                let kind = SendErrorKind::RefusedStream;
+                Self { never_sent: true, ..Self::new(endpoint, kind, source) }
+            }
+            Lost::Unsent => Self::unsent(endpoint, source),
+            Lost::Unknown => Self::new(endpoint, SendErrorKind::Reset, source),
+            Lost::Refused | Lost::Failed => Self::sent(endpoint, source, false),
+        };
+        Self { goodbye, ..error }
+    }
+
+    /// A reset that chaos made up.
+    pub(crate) fn injected_reset(endpoint: &str) -> Self {
+        let kind = SendErrorKind::Reset;
+        let source = Some("the fault was injected".into());
+        Self { kind, endpoint: endpoint.into(), never_sent: false, goodbye: false, source }
     }
 
     /// What went wrong.
@@ -88,6 +150,12 @@ impl SendError {
     /// whatever its method.
     pub fn never_sent(&self) -> bool {
         self.never_sent
+    }
+
+    /// Whether the endpoint has ended the HTTP/2 connection in peace, as any may at any time, before
+    /// it took the request on. That is no failure of the endpoint.
+    pub fn is_goodbye(&self) -> bool {
+        self.goodbye
     }
 
     /// Whether a time limit ran out: connecting, or waiting for the client's body.

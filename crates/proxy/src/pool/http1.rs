@@ -164,7 +164,7 @@ impl Connections {
             }
         }
         let lease = Lease { connection, home: self.clone() };
-        Ok(response.map(|incoming| UpstreamBody::new(incoming, Some(lease))))
+        Ok(response.map(|incoming| UpstreamBody::http1(incoming, lease)))
     }
 }
 

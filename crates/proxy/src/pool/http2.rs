@@ -1,5 +1,5 @@
 //! HTTP/2 to one endpoint: a single connection for all requests of this core, made anew when it
-//! dies.
+//! dies or when the endpoint says goodbye.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http2::Builder;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 use tokio::task::spawn_local;
@@ -16,7 +17,10 @@ use tokio::time::timeout;
 use super::address::Address;
 use super::body::UpstreamBody;
 use super::connect::{ConnectError, connect};
-use super::error::SendError;
+use super::error::{Lost, SendError};
+use super::link::Link;
+use super::rewind::{Rewind, StreamBody};
+use super::room::Place;
 use crate::body::RequestBody;
 use crate::runtime::LocalExecutor;
 
@@ -35,6 +39,11 @@ const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// Largest header list of a response, in bytes.
 const MAX_RESPONSE_HEAD: u32 = 64 * 1024;
 
+/// How often a request is sent anew because the endpoint said goodbye before working on it. Each
+/// time it shares the new connection with all the others, so only an endpoint that ends every
+/// connection after a few requests makes one go round so often.
+const MAX_RESENDS: u32 = 10;
+
 /// The one connection of an endpoint.
 #[derive(Debug)]
 pub(super) struct SharedConnection {
@@ -46,10 +55,10 @@ pub(super) struct SharedConnection {
 enum State {
     Closed,
     Connecting(watch::Receiver<Option<Connected>>),
-    Open(SendRequest<RequestBody>),
+    Open(Link),
 }
 
-type Connected = Result<SendRequest<RequestBody>, ConnectError>;
+type Connected = Result<Link, ConnectError>;
 
 impl SharedConnection {
     pub(super) fn new(address: Address) -> Rc<Self> {
@@ -60,45 +69,79 @@ impl SharedConnection {
         &self.address.name
     }
 
+    /// Sends a request, and once more where it has certainly not been worked on: an endpoint may end
+    /// a connection at any time, and all that it has not taken on by then belongs on the next one.
     pub(super) async fn send(
         self: &Rc<Self>,
         mut request: Request<RequestBody>,
     ) -> Result<Response<UpstreamBody>, SendError> {
         self.address.direct_http2(&mut request);
-        let body_failed = request.body_mut().failure_flag();
+        let (head, body) = request.into_parts();
+        let body = Rewind::new(body);
+        let body_failed = body.failure_flag();
         let endpoint = &self.address.name;
-        let mut replaced = false;
+        let (mut resent, mut replaced) = (0, false);
         loop {
-            let mut sender = self
-                .sender()
-                .await
-                .map_err(|error| SendError::connect(&self.address.name, error))?;
-            let mut failed = match sender.try_send_request(request).await {
+            let (mut link, place) =
+                self.place().await.map_err(|error| SendError::connect(endpoint, error))?;
+            let request = Request::from_parts(head.clone(), body.body());
+            let failed = match link.sender.try_send_request(request).await {
                 Ok(response) => {
-                    return Ok(response.map(|incoming| UpstreamBody::new(incoming, None)));
+                    return Ok(response.map(|incoming| UpstreamBody::http2(incoming, place)));
                 }
                 Err(failed) => failed,
             };
-            match failed.take_message() {
+            let body_failed = body_failed.as_ref().is_some_and(|flag| flag.get());
+            let (lost, goodbye) = self.look_into(&failed, &link).await;
+            let again = match lost {
                 // The connection had died; once is enough to tell bad luck from a bad endpoint.
-                Some(unsent) if !replaced => {
-                    replaced = true;
-                    self.forget_open();
-                    request = unsent;
-                }
-                Some(_) => return Err(SendError::unsent(endpoint, failed.into_error())),
-                None => {
-                    let failed_body = body_failed.is_some_and(|flag| flag.get());
-                    return Err(SendError::sent(endpoint, failed.into_error(), failed_body));
-                }
+                Lost::Unsent if !goodbye => !std::mem::replace(&mut replaced, true),
+                Lost::Unsent | Lost::Refused => goodbye,
+                Lost::Unknown => goodbye && head.method.is_idempotent(),
+                Lost::Failed => false,
+            };
+            if again && resent < MAX_RESENDS && body.is_whole() && !body_failed {
+                resent += 1;
+                continue;
+            }
+            let error = failed.into_error();
+            return Err(SendError::lost(endpoint, error, lost, goodbye, body_failed));
+        }
+    }
+
+    /// What has become of a request, and whether that is because the endpoint said goodbye. The
+    /// connection is used no more if it did, or if it is dead.
+    async fn look_into(
+        &self,
+        failed: &TrySendError<Request<StreamBody>>,
+        link: &Link,
+    ) -> (Lost, bool) {
+        let lost = match failed.message() {
+            Some(_) => Lost::Unsent,
+            None => Lost::of(failed.error()),
+        };
+        let goodbye = lost != Lost::Failed && link.said_goodbye().await;
+        if goodbye || lost == Lost::Unsent {
+            self.retire(link);
+        }
+        (lost, goodbye)
+    }
+
+    /// The open connection and a place on it, after waiting for both.
+    async fn place(self: &Rc<Self>) -> Result<(Link, Place), ConnectError> {
+        loop {
+            let link = self.link().await?;
+            match link.place().await {
+                Some(place) => return Ok((link, place)),
+                None => self.retire(&link),
             }
         }
     }
 
-    /// The sender of the open connection, after waiting for it where it is being made.
-    async fn sender(self: &Rc<Self>) -> Connected {
+    /// The open connection, after waiting for it where it is being made.
+    async fn link(self: &Rc<Self>) -> Connected {
         let mut connecting = match &mut *self.state.borrow_mut() {
-            State::Open(sender) if !sender.is_closed() => return Ok(sender.clone()),
+            State::Open(link) if link.is_open() => return Ok(link.clone()),
             State::Connecting(connecting) => connecting.clone(),
             state => {
                 let connecting = self.start_connecting();
@@ -121,7 +164,7 @@ impl SharedConnection {
         spawn_local(async move {
             let connected = this.connect().await;
             *this.state.borrow_mut() = match &connected {
-                Ok(sender) => State::Open(sender.clone()),
+                Ok(link) => State::Open(link.clone()),
                 Err(_) => State::Closed,
             };
             // Nobody listens when all who waited have gone.
@@ -147,18 +190,13 @@ impl SharedConnection {
                 Ok(Err(error)) => return Err(ConnectError::Handshake(Arc::new(error))),
                 Err(_) => return Err(ConnectError::Timeout(limit)),
             };
-        let endpoint = self.address.name.clone();
-        spawn_local(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%endpoint, %error, "an upstream connection ended");
-            }
-        });
-        Ok(sender)
+        Ok(Link::new(sender, connection, self.address.name.clone()))
     }
 
-    fn forget_open(&self) {
+    /// Gives no further request to this connection; what is under way on it goes on.
+    fn retire(&self, link: &Link) {
         let mut state = self.state.borrow_mut();
-        if matches!(*state, State::Open(_)) {
+        if matches!(&*state, State::Open(open) if open.is(link)) {
             *state = State::Closed;
         }
     }

@@ -8,15 +8,19 @@ mod address;
 mod body;
 mod connect;
 mod error;
+mod fault;
 mod http1;
 mod http2;
+mod link;
+mod rewind;
+mod room;
 
 use std::rc::Rc;
 
 use http::{Request, Response};
 
 pub use address::InvalidEndpoint;
-pub use body::UpstreamBody;
+pub use body::{UpstreamBody, UpstreamBodyError};
 pub use connect::ConnectError;
 pub use error::{SendError, SendErrorKind};
 
@@ -94,8 +98,9 @@ impl Endpoint {
     ///
     /// Of the request's URI only path and query are used; the authority (and the `Host` header) are
     /// the endpoint's. Connects where no connection is free. A kept connection that turns out to be
-    /// closed before the request was written is replaced without a word. There is no timeout here
-    /// but the one for connecting.
+    /// closed before the request was written is replaced without a word; so is an HTTP/2 connection
+    /// that the endpoint has ended in peace before it took the request on, as long as what was sent
+    /// of its body is kept (64 KiB). There is no timeout here but the one for connecting.
     ///
     /// Dropping the future ends the attempt: an HTTP/1 connection is closed, an HTTP/2 stream reset.
     ///

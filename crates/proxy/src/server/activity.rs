@@ -8,6 +8,7 @@ use std::rc::{Rc, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::limits::Limits;
@@ -19,6 +20,7 @@ pub(super) struct Activity {
     phase: Cell<Phase>,
     since: Cell<Instant>,
     in_flight: Cell<u32>,
+    deadlines: RefCell<Deadlines>,
     write_blocked_since: Cell<Option<Instant>>,
     expired: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -66,7 +68,7 @@ impl Activity {
     pub(super) fn request_began(self: &Rc<Self>) -> InFlight {
         self.in_flight.set(self.in_flight.get() + 1);
         self.enter(Phase::Busy);
-        InFlight(self.clone())
+        InFlight { activity: self.clone(), place: None }
     }
 
     /// The client takes nothing at the moment.
@@ -137,15 +139,71 @@ impl Drop for Activity {
 
 /// A request in flight on a connection.
 #[derive(Debug)]
-pub(super) struct InFlight(Rc<Activity>);
+pub(super) struct InFlight {
+    activity: Rc<Activity>,
+    place: Option<usize>,
+}
+
+impl InFlight {
+    /// Cuts the answer off if it is still under way at the first tick after `deadline`: its HTTP/2
+    /// stream, or else the connection.
+    pub(super) fn until(&mut self, deadline: Instant, stream: Option<AbortHandle>) {
+        let place = self.activity.deadlines.borrow_mut().add(Deadline { at: deadline, stream });
+        self.place = Some(place);
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let left = self.0.in_flight.get() - 1;
-        self.0.in_flight.set(left);
-        if left == 0 {
-            self.0.enter(Phase::Idle);
+        if let Some(place) = self.place {
+            self.activity.deadlines.borrow_mut().remove(place);
         }
+        let left = self.activity.in_flight.get() - 1;
+        self.activity.in_flight.set(left);
+        if left == 0 {
+            self.activity.enter(Phase::Idle);
+        }
+    }
+}
+
+/// The deadlines of the answers that are under way on a connection, at most one for each.
+#[derive(Debug, Default)]
+struct Deadlines {
+    all: Vec<Option<Deadline>>,
+    free: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Deadline {
+    at: Instant,
+    stream: Option<AbortHandle>,
+}
+
+impl Deadlines {
+    fn add(&mut self, deadline: Deadline) -> usize {
+        if let Some(place) = self.free.pop() {
+            self.all[place] = Some(deadline);
+            return place;
+        }
+        self.all.push(Some(deadline));
+        self.all.len() - 1
+    }
+
+    fn remove(&mut self, place: usize) {
+        self.all[place] = None;
+        self.free.push(place);
+    }
+
+    /// Cuts the streams off whose deadline has come; whether the connection is to be.
+    fn cut(&self, now: Instant) -> bool {
+        let mut whole = false;
+        for deadline in self.all.iter().flatten().filter(|deadline| deadline.at <= now) {
+            match &deadline.stream {
+                Some(stream) => stream.abort(),
+                None => whole = true,
+            }
+        }
+        whole
     }
 }
 
@@ -199,6 +257,7 @@ impl Connections {
             phase: Cell::new(Phase::Head),
             since: Cell::new(self.now.get()),
             in_flight: Cell::new(0),
+            deadlines: RefCell::default(),
             write_blocked_since: Cell::new(None),
             expired: Cell::new(false),
             waker: RefCell::new(None),
@@ -225,7 +284,8 @@ impl Connections {
         self.now.set(now);
         self.all.borrow_mut().retain(|activity| {
             let Some(activity) = activity.upgrade() else { return false };
-            if activity.is_due(&self.limits, now) {
+            let cut = activity.deadlines.borrow().cut(now);
+            if cut || activity.is_due(&self.limits, now) {
                 activity.expired.set(true);
                 activity.wake();
             }
@@ -287,6 +347,24 @@ mod tests {
         assert!(!activity.expired());
         after(&connections, 1);
         assert!(activity.expired());
+    }
+
+    #[test]
+    fn an_answer_that_is_not_over_by_its_deadline_is_cut_off() {
+        let connections = Connections::new(Limits::default());
+        let activity = connections.opened();
+        let deadline = connections.now.get() + SECOND * 5;
+        for _ in 0..2 {
+            let mut in_time = activity.request_began();
+            in_time.until(deadline, None);
+        }
+        let mut late = activity.request_began();
+        late.until(deadline, None);
+        after(&connections, 4);
+        assert!(!activity.expired());
+        after(&connections, 1);
+        assert!(activity.expired());
+        assert_eq!(activity.deadlines.borrow().all.len(), 1);
     }
 
     #[tokio::test]

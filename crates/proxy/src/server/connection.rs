@@ -8,7 +8,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::TRANSFER_ENCODING;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -19,14 +18,15 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 use super::activity::{Activity, InFlight};
+use super::heads::Heads;
 use super::limits::{
     CONNECTION_WINDOW, MAX_CONCURRENT_STREAMS, MAX_ERROR_RESETS, MAX_HEAD_BYTES,
     MAX_PENDING_RESETS, PING_INTERVAL, PING_TIMEOUT, STREAM_WINDOW,
 };
-use super::watched::{Head, Watched};
+use super::watched::Watched;
 use crate::body::{ResponseBody, ResponseBodyError};
 use crate::headers::Peer;
-use crate::runtime::LocalExecutor;
+use crate::runtime::{StreamExecutor, own_stream};
 
 /// What a client sends first when it speaks HTTP/2 without having asked.
 const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -46,7 +46,7 @@ pub(super) trait Handler: 'static {
 #[derive(Debug)]
 pub(super) struct Protocols {
     http1: http1::Builder,
-    http2: http2::Builder<LocalExecutor>,
+    http2: http2::Builder<StreamExecutor>,
 }
 
 impl Protocols {
@@ -57,7 +57,7 @@ impl Protocols {
             // hyper does not tell apart.
             .header_read_timeout(None)
             .max_header_size(MAX_HEAD_BYTES);
-        let mut http2 = http2::Builder::new(LocalExecutor);
+        let mut http2 = http2::Builder::new(StreamExecutor);
         http2
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
@@ -85,8 +85,8 @@ pub(super) async fn serve<H: Handler>(
     let mut socket = Watched::new(stream, activity.clone());
     let detected = until_over(&activity, detect_http2(&mut socket)).await;
     let Some(Ok(is_http2)) = detected else { return };
-    let head = (!is_http2).then(|| socket.copy_heads());
-    let session = Rc::new(Session { handler, peer, activity: activity.clone(), head });
+    let heads = (!is_http2).then(|| socket.follow_heads());
+    let session = Rc::new(Session { handler, peer, activity: activity.clone(), heads });
     let service = service_fn(move |request| {
         let session = session.clone();
         async move { Ok::<_, Infallible>(session.answer(request).await) }
@@ -169,18 +169,19 @@ struct Session<H> {
     handler: Rc<H>,
     peer: Peer,
     activity: Rc<Activity>,
-    head: Option<Rc<Head>>,
+    heads: Option<Rc<Heads>>,
 }
 
 impl<H: Handler> Session<H> {
     async fn answer(&self, request: Request<Incoming>) -> Response<Tracked> {
-        // Without a body there is no coding to look for.
-        let has_transfer_coding =
-            !request.body().is_end_stream() && request.headers().contains_key(TRANSFER_ENCODING);
-        let two_lengths =
-            self.head.as_ref().is_some_and(|head| head.take_two_lengths(has_transfer_coding));
-        let in_flight = self.activity.request_began();
+        let two_lengths = self.heads.as_ref().is_some_and(|heads| heads.take_two_lengths(&request));
+        let mut in_flight = self.activity.request_began();
         let response = self.handler.handle(request, &self.peer, two_lengths).await;
+        // A client that does not read keeps hyper from asking the body, which has an eye on its
+        // deadline only while it is asked.
+        if let Some(deadline) = response.body().deadline() {
+            in_flight.until(deadline, own_stream());
+        }
         response.map(|body| Tracked { body, _in_flight: in_flight })
     }
 }

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::StartError;
+use super::BindError;
 
 /// Connections that the kernel completes and keeps while a core is busy.
 const BACKLOG: i32 = 1024;
@@ -24,8 +24,8 @@ pub(super) struct Bound {
 ///
 /// A socket that shares its port would be let in beside another program's sharing one, so the
 /// address is first tried without.
-pub(super) fn bind(address: SocketAddr, cores: NonZeroUsize) -> Result<Bound, StartError> {
-    let failed = |source| StartError::bind(address, source);
+pub(super) fn bind(address: SocketAddr, cores: NonZeroUsize) -> Result<Bound, BindError> {
+    let failed = |source| BindError { address, source };
     if address.port() != 0 {
         let alone = socket(address).map_err(failed)?;
         alone.bind(&address.into()).map_err(failed)?;

@@ -8,6 +8,7 @@ mod accept;
 mod activity;
 mod connection;
 mod core;
+mod heads;
 pub mod limits;
 mod listen;
 mod watched;
@@ -16,6 +17,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -59,7 +61,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Where an address cannot be bound or a core cannot be started; nothing is served then.
+    /// Where addresses cannot be bound (all of them are said) or a core cannot be started; nothing is
+    /// served then.
     pub fn start(config: Config) -> Result<Running, StartError> {
         Self::start_with(config, Options::default())
     }
@@ -72,12 +75,15 @@ impl Server {
     pub fn start_with(config: Config, options: Options) -> Result<Running, StartError> {
         let cores = options.cores;
         let policies = Arc::new(AllPolicies::new(&config).map_err(StartError::Breaker)?);
-        let mut bound = Vec::with_capacity(config.listeners.len());
-        for listener in &config.listeners {
-            bound.push(bind(listener.listen, cores)?);
+        if let Some(file) = &config.state_file {
+            match policies.restore(file) {
+                Ok(breakers) => tracing::info!(breakers, file = %file.display(), "states restored"),
+                Err(error) => {
+                    tracing::warn!(%error, "the state file cannot be read: all breakers start closed");
+                }
+            }
         }
-        let admin = config.admin.as_ref().map(|admin| bind(admin.listen, NonZeroUsize::MIN));
-        let mut admin = admin.transpose()?;
+        let (mut bound, mut admin) = bind_all(&config, cores).map_err(StartError::Bind)?;
 
         let (shutdown, shutdown_seen) = watch::channel(None);
         let serving = Arc::new(watch::Sender::new(cores.get()));
@@ -85,6 +91,7 @@ impl Server {
             addresses: bound.iter().map(|bound| bound.address).collect(),
             admin_address: admin.as_ref().map(|bound| bound.address),
             policies,
+            state_file: config.state_file.clone(),
             readiness: Arc::default(),
             shutdown,
             cores: Mutex::default(),
@@ -114,12 +121,32 @@ impl Server {
     }
 }
 
+/// Binds every address, or says of all that cannot be bound why.
+fn bind_all(
+    config: &Config,
+    cores: NonZeroUsize,
+) -> Result<(Vec<Bound>, Option<Bound>), Vec<BindError>> {
+    let mut failed = Vec::new();
+    let mut tried = |address, sockets| match bind(address, sockets) {
+        Ok(bound) => Some(bound),
+        Err(error) => {
+            failed.push(error);
+            None
+        }
+    };
+    let listeners =
+        config.listeners.iter().filter_map(|listener| tried(listener.listen, cores)).collect();
+    let admin = config.admin.as_ref().and_then(|admin| tried(admin.listen, NonZeroUsize::MIN));
+    if failed.is_empty() { Ok((listeners, admin)) } else { Err(failed) }
+}
+
 /// A server that runs. Dropping it shuts down without grace and without waiting.
 #[derive(Debug)]
 pub struct Running {
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
     policies: Arc<AllPolicies>,
+    state_file: Option<PathBuf>,
     readiness: Arc<Readiness>,
     shutdown: watch::Sender<Option<Duration>>,
     cores: Mutex<Vec<JoinHandle<()>>>,
@@ -155,7 +182,8 @@ impl Running {
         self.shutdown.send_replace(Some(grace));
     }
 
-    /// Blocks the calling thread until shutting down is over.
+    /// Blocks the calling thread until shutting down is over; then the states of the breakers are
+    /// written to the state file, where the configuration names one.
     ///
     /// # Errors
     ///
@@ -163,6 +191,12 @@ impl Running {
     pub fn wait(&self) -> Result<(), CorePanicked> {
         let cores = std::mem::take(&mut *self.cores.lock().unwrap_or_else(PoisonError::into_inner));
         let ends: Vec<_> = cores.into_iter().map(JoinHandle::join).collect();
+        if !ends.is_empty()
+            && let Some(file) = &self.state_file
+            && let Err(error) = self.policies.save(file)
+        {
+            tracing::error!(%error, file = %file.display(), "the state file cannot be written");
+        }
         if ends.iter().any(Result::is_err) { Err(CorePanicked) } else { Ok(()) }
     }
 
@@ -197,13 +231,8 @@ pub struct CorePanicked;
 /// Why a server could not be started.
 #[derive(Debug)]
 pub enum StartError {
-    /// An address cannot be listened on.
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// What the system says.
-        source: io::Error,
-    },
+    /// Addresses cannot be listened on: all of those.
+    Bind(Vec<BindError>),
     /// Host and port of an endpoint make no address.
     Endpoint(InvalidEndpoint),
     /// The settings of a breaker are refused; a parsed configuration has none such.
@@ -212,29 +241,44 @@ pub enum StartError {
     Core(io::Error),
 }
 
-impl StartError {
-    fn bind(address: SocketAddr, source: io::Error) -> Self {
-        Self::Bind { address, source }
+/// An address that cannot be listened on.
+#[derive(Debug)]
+pub struct BindError {
+    /// The address.
+    pub address: SocketAddr,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {}: ", self.address)?;
+        match self.source.kind() {
+            io::ErrorKind::AddrInUse => f.write_str("another program listens there already"),
+            io::ErrorKind::AddrNotAvailable => {
+                f.write_str("this machine does not have that address")
+            }
+            io::ErrorKind::PermissionDenied => f.write_str("this user may not use that port"),
+            _ => self.source.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
     }
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bind { address, source } => {
-                write!(f, "cannot listen on {address}: ")?;
-                match source.kind() {
-                    io::ErrorKind::AddrInUse => {
-                        f.write_str("another program listens there already")
-                    }
-                    io::ErrorKind::AddrNotAvailable => {
-                        f.write_str("this machine does not have that address")
-                    }
-                    io::ErrorKind::PermissionDenied => {
-                        f.write_str("this user may not use that port")
-                    }
-                    _ => source.fmt(f),
+            Self::Bind(errors) => {
+                for (number, error) in errors.iter().enumerate() {
+                    let separator = if number == 0 { "" } else { "\n" };
+                    write!(f, "{separator}{error}")?;
                 }
+                Ok(())
             }
             Self::Endpoint(error) => error.fmt(f),
             Self::Breaker(error) => error.fmt(f),
@@ -246,8 +290,9 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Bind { source, .. } | Self::Core(source) => Some(source),
-            // Displayed above: what comes next is its own cause, of which there is none.
+            Self::Core(source) => Some(source),
+            // Displayed above: what comes next is their own cause, if there is one.
+            Self::Bind(errors) => errors.first().and_then(std::error::Error::source),
             Self::Endpoint(_) | Self::Breaker(_) => None,
         }
     }

@@ -1,6 +1,5 @@
 //! The socket of a client, watched: what was read of a head, and whether writing gets on.
 
-use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -11,10 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::activity::Activity;
-use super::limits::MAX_HEAD_BYTES;
-
-/// A copy of a head larger than this is not kept for the next one.
-const KEPT_HEAD: usize = 4 * 1024;
+use super::heads::Heads;
 
 /// A client's socket that reports to its [`Activity`].
 #[derive(Debug)]
@@ -23,21 +19,12 @@ pub(super) struct Watched {
     /// Read before it was known what the client speaks, and to be read again.
     again: Bytes,
     activity: Rc<Activity>,
-    head: Option<Rc<Head>>,
+    heads: Option<Rc<Heads>>,
 }
-
-/// The bytes of the latest head as they came over the wire (HTTP/1 only).
-///
-/// hyper takes `Content-Length` away where there is a `Transfer-Encoding` too, so whether both were
-/// there can only be seen here. A head that came in one piece with the request before it
-/// (pipelining) is not seen; hyper then goes by the `Transfer-Encoding` and closes the connection
-/// after the response, which is the other thing that RFC 9112 allows.
-#[derive(Debug, Default)]
-pub(super) struct Head(RefCell<Vec<u8>>);
 
 impl Watched {
     pub(super) fn new(stream: TcpStream, activity: Rc<Activity>) -> Self {
-        Self { stream, again: Bytes::new(), activity, head: None }
+        Self { stream, again: Bytes::new(), activity, heads: None }
     }
 
     /// Lets bytes that have been read be read once more.
@@ -45,46 +32,19 @@ impl Watched {
         self.again = bytes;
     }
 
-    /// Copies every head from now on.
-    pub(super) fn copy_heads(&mut self) -> Rc<Head> {
-        self.head.get_or_insert_default().clone()
+    /// Follows the heads from now on.
+    pub(super) fn follow_heads(&mut self) -> Rc<Heads> {
+        self.heads.get_or_insert_default().clone()
     }
 
     fn note_read(&self, bytes: &[u8]) {
-        if let Some(head) = &self.head
-            && self.activity.reads_head()
-        {
-            self.activity.head_began();
-            head.append(bytes);
+        if let Some(heads) = &self.heads {
+            if self.activity.reads_head() {
+                self.activity.head_began();
+            }
+            heads.append(bytes);
         }
     }
-}
-
-impl Head {
-    fn append(&self, bytes: &[u8]) {
-        let mut head = self.0.borrow_mut();
-        if head.len() < MAX_HEAD_BYTES {
-            head.extend_from_slice(bytes);
-        }
-    }
-
-    /// Forgets the head of the request that has come and says whether it had a length, given that
-    /// it had a transfer coding.
-    pub(super) fn take_two_lengths(&self, has_transfer_coding: bool) -> bool {
-        let mut head = self.0.borrow_mut();
-        let two = has_transfer_coding && has_content_length(&head);
-        head.clear();
-        head.shrink_to(KEPT_HEAD);
-        two
-    }
-}
-
-fn has_content_length(head: &[u8]) -> bool {
-    const NAME: &[u8] = b"content-length:";
-    head.split(|&byte| byte == b'\n')
-        // Everything after the empty line is body.
-        .take_while(|line| !matches!(line, [] | [b'\r']))
-        .any(|line| line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)))
 }
 
 impl AsyncRead for Watched {
@@ -144,19 +104,5 @@ fn note_written(activity: &Activity, written: &Poll<io::Result<usize>>) {
     match written {
         Poll::Pending => activity.write_blocked(),
         Poll::Ready(_) => activity.write_moved(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_length_is_seen_in_the_head_only() {
-        assert!(has_content_length(b"POST / HTTP/1.1\r\nContent-length: 5\r\n\r\n"));
-        assert!(has_content_length(b"POST / HTTP/1.1\nA: b\nCONTENT-LENGTH:5\n\n"));
-        assert!(!has_content_length(b"POST / HTTP/1.1\r\nA: b\r\n\r\ncontent-length: 5\r\n"));
-        assert!(!has_content_length(b"POST / HTTP/1.1\r\nx-content-length: 5\r\n\r\n"));
-        assert!(!has_content_length(b""));
     }
 }

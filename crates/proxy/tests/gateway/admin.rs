@@ -209,12 +209,16 @@ async fn commands_that_make_no_sense_are_refused() {
         assert_eq!(response.headers()["allow"], "GET, HEAD");
     }
     for origin in ["http://evil.example", "null", ""] {
-        let request = format!(
-            "POST /breakers/posts/isolate HTTP/1.1\r\nhost: a\r\norigin: {origin}\r\nconnection: close\r\n\r\n"
-        );
-        let response = raw::exchange(gateway.admin, request).await;
-        assert_eq!(raw::status(&response), 403, "{response}");
-        assert!(response.contains("breakerbox-reason: origin\r\n"));
+        let asked =
+            ["GET /ready", "GET /health", "GET /metrics", "GET /breakers", "HEAD /breakers"];
+        for what in asked.into_iter().chain(["POST /breakers/posts/isolate"]) {
+            let request = format!(
+                "{what} HTTP/1.1\r\nhost: a\r\norigin: {origin}\r\nconnection: close\r\n\r\n"
+            );
+            let response = raw::exchange(gateway.admin, request).await;
+            assert_eq!(raw::status(&response), 403, "{response}");
+            assert!(response.contains("breakerbox-reason: origin\r\n"));
+        }
     }
     assert_eq!(gateway.state().await, "closed");
 }

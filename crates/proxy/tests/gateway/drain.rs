@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use breakerbox_proxy::config::Protocol;
-use breakerbox_proxy::server::{Running, Server};
+use breakerbox_proxy::server::{Running, Server, StartError};
 use http::{Request, Response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -146,6 +146,19 @@ async fn a_taken_port_is_told_before_anything_is_served() {
     let error = Server::start(config.clone()).unwrap_err();
     let expected = format!("cannot listen on {address}: another program listens there already");
     assert_eq!(error.to_string(), expected);
+
+    // All that are taken are told at once, the admin API's own too.
+    let also_taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let also = also_taken.local_addr().unwrap();
+    let mut third = config.listeners[0].clone();
+    third.listen = "127.0.0.1:0".parse().unwrap();
+    config.listeners.push(third);
+    config.admin.as_mut().unwrap().listen = also;
+    let StartError::Bind(errors) = Server::start(config.clone()).unwrap_err() else { panic!() };
+    let told: Vec<_> = errors.iter().map(|error| error.address).collect();
+    assert_eq!(told, [address, also]);
+    config.admin.as_mut().unwrap().listen = "127.0.0.1:0".parse().unwrap();
+    config.listeners.pop();
 
     // The same for another gateway, which shares its ports between its cores.
     config.listeners.pop();

@@ -5,6 +5,7 @@ use http::{HeaderMap, Request, Response};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
+use crate::support::protected::Protected;
 use crate::support::upstream::Upstream;
 use crate::support::{client, config, empty, full, gateway, raw, start, within};
 
@@ -56,6 +57,27 @@ async fn headers_of_the_upstreams_hop_stay_there_too() {
     names.sort_unstable();
     assert_eq!(names, ["content-length", "date", "via", "x-other"]);
     assert_eq!(response.headers()["via"], "1.1 breakerbox");
+}
+
+#[tokio::test]
+async fn what_the_gateway_says_of_its_answers_no_upstream_can_say() {
+    let upstream = Upstream::http1(|request| async move {
+        let status = request.uri().path()[1..].parse::<u16>().unwrap();
+        let response = Response::builder().status(status);
+        let response = response.header("breakerbox-reason", "breaker_open");
+        response.header("breakerbox-fallback", "static").body(full("mine")).unwrap()
+    })
+    .await;
+    let retry = "retry = { attempts = 2, backoff = { initial = '1ms' } }";
+    for policy in ["", retry, "fallback = { text = 'ours' }"] {
+        let gateway = Protected::new(upstream.address, policy);
+        for status in [200, 404, 429, 503] {
+            let seen = gateway.seen(&format!("/{status}")).await;
+            let ours = seen.body.as_deref() == Some("ours");
+            let said = if ours { ("status", "static") } else { ("", "") };
+            assert_eq!((seen.reason.as_str(), seen.fallback.as_str()), said, "{policy} {status}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 
 use crate::support::protected::{Protected, assert_counts};
 use crate::support::upstream::Upstream;
-use crate::support::{AnyBody, Checksum, channel, empty, full, piece, within};
+use crate::support::{AnyBody, Checksum, channel, client, empty, full, piece, within};
 
 const PIECES: u32 = 800;
 const PIECE: usize = 64 * 1024;
@@ -191,6 +191,11 @@ struct Nginx {
 
 impl Nginx {
     async fn start() -> Self {
+        Self::start_with("", "").await
+    }
+
+    /// `protocol`: what is said of the address; `more`: of the server.
+    async fn start_with(protocol: &str, more: &str) -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let address = free();
@@ -200,7 +205,7 @@ impl Nginx {
              http {{ access_log off; default_type text/plain;\n\
                client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;\n\
                uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n\
-               server {{ listen {address};\n\
+               server {{ listen {address} {protocol}; {more}\n\
                  location / {{ return 200 'hello'; }}\n\
                  location /503 {{ return 503; }} }} }}\n"
         );
@@ -324,4 +329,20 @@ async fn reqwest_keeps_its_connection_and_streams_both_ways_over_both_protocols(
         assert_eq!(sum, sum_of_all());
         assert_counts(&gateway.at_rest().await, &[("successes", 13), ("failures", 0)]);
     }
+}
+
+#[tokio::test]
+async fn nginx_ends_its_http2_connections_and_nobody_notices() {
+    if !installed("nginx").await {
+        return;
+    }
+    let mut nginx = Nginx::start_with("http2", "keepalive_requests 500;").await;
+    let gateway = Protected::over_http2(nginx.address, "breaker = { failure_rate = 1.0 }");
+    for method in [Method::GET, Method::POST] {
+        let good = client::crowd(gateway.address, &method, 10_000, |_, got| got == "hello").await;
+        assert_eq!(good, 10_000, "{method}");
+    }
+    let counts = [("successes", 20_000), ("failures", 0), ("ignored", 0)];
+    assert_counts(&gateway.at_rest().await, &counts);
+    nginx.kill().await;
 }

@@ -6,10 +6,11 @@ use breakerbox_proxy::config::Protocol;
 use breakerbox_proxy::server::limits::Limits;
 use http::Response;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
+use crate::support::protected::{Protected, assert_counts};
 use crate::support::upstream::Upstream;
-use crate::support::{channel, client, config, full, piece, raw, start_with, within};
+use crate::support::{channel, client, config, empty, full, piece, raw, start_with, within};
 
 fn limits() -> Limits {
     Limits {
@@ -125,4 +126,92 @@ async fn more_connections_than_allowed_wait_for_their_turn() {
     drop(first);
     let response = within(waiting).await.unwrap();
     assert_eq!(client::text(response).await, "hello");
+}
+
+/// A gateway with a deadline of a second in front of an endless download.
+async fn endless(protocol: Protocol) -> (Upstream, Protected) {
+    let answer = |_| async {
+        let (sender, body) = channel();
+        tokio::spawn(async move {
+            let block = piece(1, 64 * 1024);
+            while sender.data(block.clone()).await {}
+        });
+        Response::new(body)
+    };
+    let policy = "deadline = '1s'\nbreaker = { failure_rate = 1.0 }";
+    match protocol {
+        Protocol::Http1 => {
+            let upstream = Upstream::http1(answer).await;
+            let gateway = Protected::new(upstream.address, policy);
+            (upstream, gateway)
+        }
+        Protocol::Http2 => {
+            let upstream = Upstream::http2(answer).await;
+            let gateway = Protected::over_http2(upstream.address, policy);
+            (upstream, gateway)
+        }
+    }
+}
+
+/// Waits for the end of the one call, which ran into its deadline.
+async fn ran_into_its_deadline(gateway: &Protected, began: Instant) {
+    assert_counts(&gateway.at_rest().await, &[("started", 1), ("failures", 1)]);
+    let took = began.elapsed();
+    assert!(took > Duration::from_secs(1) && took < Duration::from_millis(2500), "{took:?}");
+    let timeouts = r#"breakerbox_timeouts_total{upstream="posts",kind="deadline"}"#;
+    assert_eq!(gateway.metric(timeouts).await, 1.0);
+}
+
+#[tokio::test]
+async fn the_deadline_ends_an_answer_that_is_not_read() {
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let (upstream, gateway) = endless(protocol).await;
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut stream = socket.connect(gateway.address).await.unwrap();
+        let began = Instant::now();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        ran_into_its_deadline(&gateway, began).await;
+        if matches!(protocol, Protocol::Http1) {
+            within(upstream.all_closed()).await;
+        }
+        // What the system still had for it, and then the end.
+        let answer = raw::read_to_close(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && !answer.ends_with("0\r\n\r\n"));
+    }
+}
+
+#[tokio::test]
+async fn the_deadline_ends_an_answer_that_is_read_slowly() {
+    let (_upstream, gateway) = endless(Protocol::Http1).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(gateway.address).await.unwrap();
+    let began = Instant::now();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let reading = async {
+        while stream.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = reading => panic!("the socket's buffer is longer than that"),
+        () = ran_into_its_deadline(&gateway, began) => {}
+    }
+}
+
+#[tokio::test]
+async fn the_deadline_ends_a_stream_that_is_not_read_and_not_its_connection() {
+    let (_upstream, gateway) = endless(Protocol::Http1).await;
+    let (mut client, _) = client::http2(gateway.address).await;
+    let get = || http::Request::get("http://front.example/").body(empty()).unwrap();
+    let began = Instant::now();
+    let unread = within(client.send_request(get())).await.unwrap();
+    ran_into_its_deadline(&gateway, began).await;
+    // On the same connection.
+    let other = within(client.send_request(get())).await.unwrap();
+    assert_eq!(other.status(), 200);
+    let error = client::body(unread).await.unwrap_err();
+    let reset = std::error::Error::source(&error).unwrap().downcast_ref::<h2::Error>().unwrap();
+    assert!(reset.is_remote() && reset.is_reset(), "{reset}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breakerbox::config::{Fallback, FallbackBody};
+use breakerbox::config::{Fallback, FallbackAnswer, FallbackBody};
 use breakerbox::core::SplitMix64;
 use breakerbox::{OpenFor, Settings, Window};
 use serde_json::json;
@@ -78,10 +78,14 @@ fn the_example() {
             ..Settings::default()
         }),
         fallback: Some(Fallback {
-            status: 200,
-            body: FallbackBody::Json(json!({ "message": message })),
-            headers: Vec::new(),
+            answer: Some(FallbackAnswer {
+                status: 200,
+                body: FallbackBody::Json(json!({ "message": message })),
+                headers: Vec::new(),
+            }),
+            ..Fallback::default()
         }),
+        ..Policy::default()
     };
     let posts = Upstream {
         endpoints: vec![Endpoint { host: "127.0.0.1".to_owned(), port: 9001 }],
@@ -98,6 +102,7 @@ fn the_example() {
     };
     let expected = Config {
         admin: Some(Admin { listen: "127.0.0.1:9900".parse().unwrap() }),
+        state_file: None,
         listeners: vec![Listener {
             listen: "127.0.0.1:3000".parse().unwrap(),
             trust: false,
@@ -234,7 +239,7 @@ error: unknown key `failure_rte` in `[upstream.posts.policy.breaker]`
    |   ^^^^^^^^^^^
    = fix: did you mean `failure_rate`? known keys here: failure_rate, window, min_calls, \
 consecutive_failures, slow_call, slow_call_rate, only_on_failure, open_for, probes, \
-successes_to_close
+successes_to_close, key, keys
 "
     );
 }

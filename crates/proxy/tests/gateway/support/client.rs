@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::Response;
+use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::{AnyBody, within};
 
@@ -44,7 +44,36 @@ pub(crate) async fn text(response: Response<Incoming>) -> String {
 /// A GET over a connection of its own.
 pub(crate) async fn get(address: SocketAddr, path: &str) -> Response<Incoming> {
     let (mut sender, _) = http1(address).await;
-    let request =
-        http::Request::get(path).header("host", "front.example").body(super::empty()).unwrap();
+    let request = Request::get(path).header("host", "front.example").body(super::empty()).unwrap();
     within(sender.send_request(request)).await.unwrap()
+}
+
+/// Sends so many requests over one HTTP/2 connection, a hundred at once; each POST has its number as
+/// its body. How many were answered with 200 and with what is right for what was sent.
+pub(crate) async fn crowd(
+    address: SocketAddr,
+    method: &Method,
+    requests: usize,
+    right: fn(sent: &str, got: &str) -> bool,
+) -> usize {
+    const AT_ONCE: usize = 100;
+    let (client, _) = http2(address).await;
+    let mut callers = JoinSet::new();
+    for caller in 0..AT_ONCE {
+        let (mut client, method) = (client.clone(), method.clone());
+        callers.spawn(async move {
+            let mut good = 0;
+            for number in (caller..requests).step_by(AT_ONCE) {
+                let sent = if method == Method::POST { number.to_string() } else { String::new() };
+                let request = Request::builder().method(&method).uri("http://front.example/");
+                let request = request.body(super::full(sent.clone())).unwrap();
+                let response = within(client.send_request(request)).await.unwrap();
+                if response.status() == 200 && right(&sent, &text(response).await) {
+                    good += 1;
+                }
+            }
+            good
+        });
+    }
+    callers.join_all().await.into_iter().sum()
 }

@@ -1,6 +1,7 @@
 //! What the tests share: a gateway, upstreams and clients, all over real sockets on loopback.
 
 pub(crate) mod client;
+pub(crate) mod frames;
 pub(crate) mod moody;
 pub(crate) mod protected;
 pub(crate) mod raw;
@@ -55,6 +56,7 @@ pub(crate) fn config(protocol: Protocol, endpoints: &[SocketAddr]) -> Config {
     };
     Config {
         admin: Some(Admin { listen: "127.0.0.1:0".parse().unwrap() }),
+        state_file: None,
         listeners: vec![listener],
         upstreams: BTreeMap::from([("posts".to_owned(), upstream)]),
     }

@@ -45,6 +45,13 @@ impl Protected {
         Self::start(with_policy(&[upstream], policy))
     }
 
+    /// In front of an HTTP/2 endpoint.
+    pub(crate) fn over_http2(upstream: SocketAddr, policy: &str) -> Self {
+        let mut config = with_policy(&[upstream], policy);
+        config.upstreams.get_mut("posts").unwrap().protocol = Protocol::Http2;
+        Self::start(config)
+    }
+
     pub(crate) fn start(config: Config) -> Self {
         let running = start(config);
         let (address, admin) = (running.addresses()[0], running.admin_address().unwrap());
