@@ -27,7 +27,7 @@ pub const STREAM_CAPACITY: usize = 1024;
 /// breaker.permit().unwrap().failure();
 ///
 /// let event = events.try_next().unwrap();
-/// assert_eq!(&*event.breaker, "posts");
+/// assert_eq!(&*event.name, "posts");
 /// assert!(matches!(event.kind, EventKind::Failure { .. }));
 /// let event = events.try_next().unwrap();
 /// assert!(matches!(event.kind, EventKind::Transition(change) if change.to == State::Open));
@@ -35,8 +35,8 @@ pub const STREAM_CAPACITY: usize = 1024;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// The breaker it happened to.
-    pub breaker: Name,
+    /// The name of the breaker or pipeline it happened to.
+    pub name: Name,
     /// What happened.
     pub kind: EventKind,
 }
@@ -74,6 +74,18 @@ pub enum EventKind {
     Cancelled,
     /// The caller got the fallback.
     Fallback,
+    /// An attempt came to nothing, and there will be another.
+    Retrying {
+        /// How often the operation has been run so far.
+        attempts: u32,
+        /// In how long it may be run again.
+        after: Duration,
+    },
+    /// Another attempt has begun beside those under way, or instead of one that failed.
+    Hedged {
+        /// Its number, from 1.
+        attempt: u32,
+    },
 }
 
 type Callback = Arc<dyn Fn(&Event) + Send + Sync>;

@@ -39,28 +39,44 @@
 //!
 //! - `tokio` (default): attempt timeout and deadline, by tokio's timer.
 //! - `test-util`: a clock that follows tokio's paused time.
+//! - `cache`: [`SharedCalls`] that keep answers.
 //! - `config`: reading configuration files.
 
-mod breaker;
+pub mod breaker;
 pub mod clock;
 #[cfg(feature = "config")]
 pub mod config;
 mod error;
 mod events;
+mod inner;
 mod name;
+mod pipeline;
 mod registry;
 
+#[doc(inline)]
 pub use breaker::{
     Answer, BlockingBreaker, BlockingProtection, Breaker, BuildError, Builder, ByResult,
-    CallResult, Calling, ChooseClock, Classify, NoFallback, NoTimer, OwnedPermit, Permit,
-    Protection, Recover, Stats, WithTimer,
+    CallResult, Calling, Cause, ChooseClock, Classify, Control, Memory, NoFallback, NoTimer,
+    OpenFor, OwnedPermit, Permit, Protection, Recover, Settings, State, Stats, Transition, Window,
+    WithTimer,
 };
-pub use breakerbox_core::breaker::{Cause, Control, OpenFor, Settings, State, Transition, Window};
 pub use breakerbox_core::{Durations, Outcome, Timestamp};
 pub use error::{Error, Rejection, Timeout, TimeoutKind};
 pub use events::{Event, EventKind, Events, ListenerId, STREAM_CAPACITY};
 pub use name::Name;
+pub use pipeline::{
+    Alone, Async, Blocking, BlockingPipeline, FailureKind, Hints, NoHints, Once, Pipeline,
+    PipelineBuilder, PipelineCall, PipelineCalling, PipelineStats, Repeatable, RetryAfter, RetryIf,
+    Shared, SharedCalls,
+};
+#[cfg(feature = "config")]
+pub use pipeline::{FileError, Given, PipelineWithFallback};
 pub use registry::{DEFAULT_CAPACITY, Registry, RegistryError};
+
+/// The settings of each policy.
+pub use breakerbox_core::{
+    adaptive_limit, bulkhead, chaos, coalesce, hedge, rate_limit, retry, shed, throttle,
+};
 
 /// The rules themselves, for those who drive the machines on their own.
 pub use breakerbox_core as core;

@@ -118,3 +118,38 @@ fn a_pending_call_and_its_timer_are_part_of_the_callers_future() {
     });
     assert_eq!(breaker.stats().cancelled, 1001);
 }
+
+#[test]
+fn a_call_through_the_common_stack_allocates_nothing() {
+    let stack = breakerbox::Pipeline::builder("stack")
+        .deadline(Duration::from_secs(5))
+        .attempt_timeout(Duration::from_secs(1))
+        .retry(breakerbox::retry::Settings::default())
+        .breaker(breakerbox::breaker::Settings::default())
+        .bulkhead(breakerbox::bulkhead::Settings::new(64))
+        .clock(ManualClock::new())
+        .build()
+        .unwrap();
+    assert_eq!(allocations(|| now(stack.call(async || Ok::<_, ()>(()))).unwrap()), 0);
+    let told = || stack.protect().priority(1).key("seven").fallback(|_| ());
+    assert_eq!(allocations(|| drop(now(told().call(async || Ok::<_, ()>(()))))), 0);
+}
+
+#[test]
+fn a_pipeline_makes_one_timer_when_it_is_pending_and_none_before() {
+    let clock = NoSleep::default();
+    let stack = breakerbox::Pipeline::builder("stack")
+        .clock(clock.clone())
+        .deadline(Duration::from_secs(5))
+        .attempt_timeout(Duration::from_secs(1))
+        .retry(breakerbox::retry::Settings::default())
+        .build()
+        .unwrap();
+    now(stack.call(async || Ok::<_, ()>(()))).unwrap();
+    assert_eq!(clock.sleeps.load(Ordering::Relaxed), 0);
+    let mut call = pin!(stack.call(std::future::pending::<Result<(), ()>>));
+    for _ in 0..3 {
+        assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    assert_eq!(clock.sleeps.load(Ordering::Relaxed), 1);
+}

@@ -2,8 +2,9 @@
 
 use super::call::PanicGuard;
 use super::protect::{ByResult, Classify, NoFallback, Recover};
-use super::{Breaker, Inner, Permit, Stats};
+use super::{Breaker, Permit, Stats};
 use crate::clock::{Clock, SystemClock};
+use crate::inner::Inner;
 use crate::{Error, Event, ListenerId, Rejection};
 use breakerbox_core::breaker::{Control, State};
 use breakerbox_core::pipeline::Ending;

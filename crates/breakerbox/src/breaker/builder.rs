@@ -1,14 +1,11 @@
 //! How a breaker is made.
 
-use super::inner::{Inner, Rare};
-use super::{BlockingBreaker, Breaker};
+use super::{BlockingBreaker, Breaker, BuildError};
 use crate::Name;
 use crate::clock::{Clock, SystemClock};
-use crate::events::Listeners;
-use breakerbox_core::Histogram;
+use crate::inner::Inner;
 use breakerbox_core::breaker::{OpenFor, Settings, SettingsError, Window};
-use breakerbox_core::pipeline::{self, Pipeline};
-use std::fmt;
+use breakerbox_core::pipeline;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -196,7 +193,7 @@ impl<C, T> Builder<C, T> {
         self,
         clock: impl FnOnce(C, Duration) -> D,
     ) -> Result<Breaker<D>, BuildError> {
-        let refuse = |error| BuildError { name: self.name.clone(), error };
+        let refuse = |error| BuildError::breaker(self.name.clone(), error);
         let attempt_timeout = self.attempt_timeout;
         let limits = [("attempt_timeout", attempt_timeout), ("deadline", self.deadline)];
         for (field, duration) in limits {
@@ -218,14 +215,12 @@ impl<C, T> Builder<C, T> {
         if let Some((field, _)) = limit
             && !clock.can_wait()
         {
-            return Err(BuildError {
-                name: self.name,
-                error: SettingsError {
-                    field,
-                    message: "needs a timer, and the clock has none".into(),
-                    fix: "turn on the feature `tokio`, or give a clock that can wait".into(),
-                },
-            });
+            let error = SettingsError {
+                field,
+                message: "needs a timer, and the clock has none".into(),
+                fix: "turn on the feature `tokio`, or give a clock that can wait".into(),
+            };
+            return Err(BuildError::breaker(self.name, error));
         }
         let settings = pipeline::Settings {
             deadline: self.deadline,
@@ -235,15 +230,7 @@ impl<C, T> Builder<C, T> {
             fallback: true,
             ..pipeline::Settings::default()
         };
-        let seed = self.seed.unwrap_or_else(|| fastrand::u64(..));
-        let inner = Inner {
-            name: self.name,
-            pipeline: Pipeline::new(settings, clock.now(), seed),
-            clock,
-            listeners: Listeners::default(),
-            latency: self.latencies.then(Histogram::new),
-            rare: Rare::default(),
-        };
+        let inner = Inner::new(self.name, clock, settings, self.latencies, self.seed);
         Ok(Breaker { inner: Arc::new(inner) })
     }
 }
@@ -310,35 +297,3 @@ impl<C: Clock> Builder<C, NoTimer> {
         self.build().map(Breaker::into_blocking)
     }
 }
-
-/// Why a breaker could not be made.
-///
-/// ```
-/// use breakerbox::Breaker;
-///
-/// let error = Breaker::builder("posts").failure_rate(50.0).build().unwrap_err();
-/// assert_eq!(
-///     error.to_string(),
-///     "breaker `posts`: `failure_rate` is more than 1; write 50 % as 0.5"
-/// );
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BuildError {
-    name: Name,
-    error: SettingsError,
-}
-
-impl BuildError {
-    /// The setting at fault, and what to do about it.
-    pub fn setting(&self) -> &SettingsError {
-        &self.error
-    }
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "breaker `{}`: {}", self.name, self.error)
-    }
-}
-
-impl std::error::Error for BuildError {}

@@ -1,9 +1,9 @@
 //! The future of one call.
 
-use super::inner::Inner;
 use super::protect::{Classify, Recover};
 use crate::Error;
 use crate::clock::Clock;
+use crate::inner::Inner;
 use breakerbox_core::Timestamp;
 use breakerbox_core::pipeline::{Call, Ending};
 use std::pin::Pin;

@@ -1,24 +1,29 @@
 //! The circuit breaker around async operations, and its blocking twin.
 
 mod blocking;
+mod build_error;
 mod builder;
 mod call;
-mod inner;
 mod permit;
 mod protect;
 mod stats;
 
 pub use blocking::{BlockingBreaker, BlockingProtection};
-pub use builder::{BuildError, Builder, ChooseClock, NoTimer, WithTimer};
+pub use build_error::BuildError;
+pub use builder::{Builder, ChooseClock, NoTimer, WithTimer};
 pub use call::Calling;
 pub use permit::{OwnedPermit, Permit};
 pub use protect::{Answer, ByResult, Classify, NoFallback, Protection, Recover};
 pub use stats::Stats;
 
+pub use breakerbox_core::breaker::{
+    Cause, Control, Memory, OpenFor, Settings, SettingsError, Snapshot, State, Transition, Window,
+    WindowSnapshot,
+};
+
 use crate::clock::{Clock, SystemClock};
+use crate::inner::Inner;
 use crate::{Error, Event, Events, ListenerId, Name, Rejection};
-use breakerbox_core::breaker::{Control, State};
-use inner::Inner;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -192,19 +197,19 @@ impl<C: Clock> Breaker<C> {
     /// assert_eq!(breaker.state(), State::Open);
     /// ```
     pub fn state(&self) -> State {
-        self.inner.settle();
+        self.inner.settle(self.inner.breaker());
         self.inner.breaker().state(self.inner.clock.now())
     }
 
     /// Counts, rates and latencies.
     pub fn stats(&self) -> Stats {
-        self.inner.settle();
-        self.inner.stats()
+        self.inner.settle(self.inner.breaker());
+        Stats::new(&self.inner, self.inner.breaker().snapshot(self.inner.clock.now()))
     }
 
     /// Opens, isolates, closes or disables the breaker by hand.
     pub fn control(&self, control: Control) {
-        self.inner.control(control);
+        self.inner.control(self.inner.breaker(), control);
     }
 
     /// Calls `listener` on every event. It runs on the thread of the call, after the change and
@@ -239,6 +244,28 @@ impl<C: Clock> Breaker<C> {
         self.inner.listeners.remove(id)
     }
 
+    /// What it would have to know to go on as it is after a restart, with what is left of the open
+    /// duration.
+    ///
+    /// ```
+    /// use breakerbox::{Breaker, Control, State};
+    ///
+    /// let before = Breaker::new("posts");
+    /// before.control(Control::Isolate);
+    /// let after = Breaker::new("posts");
+    /// after.import(before.export());
+    /// assert_eq!(after.state(), State::Isolated);
+    /// ```
+    pub fn export(&self) -> Memory {
+        self.inner.breaker().export(self.inner.clock.now())
+    }
+
+    /// Brings it back to what it was. Time that has passed since is taken off with
+    /// [`Memory::after`].
+    pub fn import(&self, memory: Memory) {
+        self.inner.import(self.inner.breaker(), memory);
+    }
+
     /// The clock.
     pub fn clock(&self) -> &C {
         &self.inner.clock
@@ -269,10 +296,7 @@ impl<C: Clock> fmt::Debug for Breaker<C> {
 impl<C: Clock> fmt::Display for Breaker<C> {
     /// What it does, as a sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Whether there is a fallback is for each call to say.
-        let sentence = self.inner.pipeline.to_string();
-        let sentence = sentence.strip_prefix("a fallback, then ").unwrap_or(&sentence);
-        write!(f, "{}: {sentence}", self.name())
+        f.write_str(&self.inner.sentence())
     }
 }
 

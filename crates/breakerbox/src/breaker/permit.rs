@@ -1,8 +1,8 @@
 //! The right to run one call, for code that cannot be wrapped.
 
-use super::inner::{Inner, Stopped};
 use crate::Rejection;
 use crate::clock::{Clock, SystemClock};
+use crate::inner::{Inner, Stopped};
 use breakerbox_core::Outcome;
 use breakerbox_core::pipeline::{Call, Ending};
 use std::fmt;

@@ -1,11 +1,12 @@
 //! How a call is to be run: what counts as a failure, and what to answer instead.
 
 use super::call::Calling;
-use super::inner::Inner;
 use crate::Error;
 use crate::clock::{Clock, SystemClock};
+use crate::inner::Inner;
 use breakerbox_core::Outcome;
 use std::ops::Deref;
+use std::time::Duration;
 
 /// Tells what a result counts as. Every `Fn(&Result<T, E>) -> Outcome` does.
 ///
@@ -87,6 +88,12 @@ pub trait Recover<T, E> {
     /// # Errors
     /// The error itself, where there is no fallback.
     fn instead(self, result: Result<T, Error<E>>) -> Result<Self::Answer, Error<E>>;
+
+    /// The same, always with a mark whether it is the fallback's.
+    ///
+    /// # Errors
+    /// The error itself, where there is no fallback.
+    fn answer(self, result: Result<T, Error<E>>) -> Result<Answer<T>, Error<E>>;
 }
 
 /// The caller gets what the operation came to.
@@ -106,6 +113,10 @@ impl<T, E> Recover<T, E> for NoFallback {
     fn instead(self, result: Result<T, Error<E>>) -> Result<T, Error<E>> {
         result
     }
+
+    fn answer(self, result: Result<T, Error<E>>) -> Result<Answer<T>, Error<E>> {
+        result.map(Answer::real)
+    }
 }
 
 impl<T, E, F: FnOnce(Result<T, Error<E>>) -> T> Recover<T, E> for F {
@@ -114,11 +125,15 @@ impl<T, E, F: FnOnce(Result<T, Error<E>>) -> T> Recover<T, E> for F {
 
     #[inline]
     fn real(value: T) -> Answer<T> {
-        Answer { value, fallback: false }
+        Answer::real(value)
     }
 
     fn instead(self, result: Result<T, Error<E>>) -> Result<Answer<T>, Error<E>> {
-        Ok(Answer { value: self(result), fallback: true })
+        Ok(Answer::fallback(self(result)))
+    }
+
+    fn answer(self, result: Result<T, Error<E>>) -> Result<Answer<T>, Error<E>> {
+        self.instead(result)
     }
 }
 
@@ -138,9 +153,31 @@ impl<T, E, F: FnOnce(Result<T, Error<E>>) -> T> Recover<T, E> for F {
 pub struct Answer<T> {
     value: T,
     fallback: bool,
+    age: Option<Duration>,
 }
 
 impl<T> Answer<T> {
+    pub(crate) fn real(value: T) -> Self {
+        Self { value, fallback: false, age: None }
+    }
+
+    pub(crate) fn fallback(value: T) -> Self {
+        Self { value, fallback: true, age: None }
+    }
+
+    pub(crate) fn kept(value: T, age: Duration) -> Self {
+        Self { value, fallback: false, age: Some(age) }
+    }
+
+    pub(crate) fn stale(value: T, age: Duration) -> Self {
+        Self { value, fallback: true, age: Some(age) }
+    }
+
+    /// How old the value is, if it was there before the call: from a cache, or as the last good answer.
+    pub fn age(&self) -> Option<Duration> {
+        self.age
+    }
+
     /// Whether this is the fallback's value rather than the operation's.
     pub fn is_fallback(&self) -> bool {
         self.fallback
@@ -224,11 +261,5 @@ impl<'a, C: Clock, K, F> Protection<'a, C, K, F> {
         F: Recover<T, E>,
     {
         Calling::new(self.inner, operation, self.classify, self.fallback)
-    }
-}
-
-impl<C: Clock> std::fmt::Debug for Inner<C> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inner").field("name", &self.name).finish_non_exhaustive()
     }
 }

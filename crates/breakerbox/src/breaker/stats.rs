@@ -1,7 +1,7 @@
 //! What a breaker has seen.
 
-use super::inner::Inner;
 use crate::clock::Clock;
+use crate::inner::Inner;
 use breakerbox_core::Durations;
 use breakerbox_core::breaker::Snapshot;
 use std::ops::Deref;
@@ -45,7 +45,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub(super) fn new<C: Clock>(inner: &Inner<C>, snapshot: Snapshot) -> Self {
+    pub(crate) fn new<C: Clock>(inner: &Inner<C>, snapshot: Snapshot) -> Self {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Self {
             snapshot,

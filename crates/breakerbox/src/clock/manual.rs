@@ -5,7 +5,8 @@ use breakerbox_core::Timestamp;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
 use std::time::Duration;
 
 /// A clock for tests that moves only when told to. Clones share the time.
@@ -73,6 +74,23 @@ impl Clock for ManualClock {
 
     fn sleep_until(&self, at: Timestamp) -> ManualSleep {
         ManualSleep { clock: self.clone(), at, number: None }
+    }
+
+    fn park_until(&self, at: Timestamp) {
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let mut sleep = self.sleep_until(at);
+        if Pin::new(&mut sleep).poll(&mut Context::from_waker(&waker)).is_pending() {
+            std::thread::park();
+        }
+    }
+}
+
+/// A thread that waits.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 

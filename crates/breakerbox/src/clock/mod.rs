@@ -46,4 +46,14 @@ pub trait Clock: Clone {
 
     /// Waits until `at`.
     fn sleep_until(&self, at: Timestamp) -> Self::Sleep;
+
+    /// Blocks the thread until `at`, or until it is [unparked](std::thread::Thread::unpark), or for
+    /// no reason: whoever asks for it looks at the time again.
+    fn park_until(&self, at: Timestamp) {
+        if at == Timestamp::NEVER {
+            return std::thread::park();
+        }
+        // With one more tick a clock that lags behind has arrived as well.
+        std::thread::park_timeout(at.since(self.now()) + self.tick());
+    }
 }

@@ -151,7 +151,7 @@ fn a_listener_sees_the_state_after_the_change() {
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     breaker.on_event({
         let (seen, breaker) = (seen.clone(), breaker.clone());
-        move |event| seen.lock().unwrap().push((event.breaker.to_string(), breaker.state()))
+        move |event| seen.lock().unwrap().push((event.name.to_string(), breaker.state()))
     });
     breaker.permit().unwrap().failure();
     let expected = [("after".to_owned(), State::Open), ("after".to_owned(), State::Open)];

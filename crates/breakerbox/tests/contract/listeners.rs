@@ -55,7 +55,7 @@ fn a_listener_may_call_the_breaker_back() {
     breaker.on_event({
         let (breaker, events) = (breaker.clone(), Arc::clone(&events));
         move |event| {
-            assert_eq!(event.breaker, *breaker.name());
+            assert_eq!(event.name, *breaker.name());
             let (state, stats) = (breaker.state(), breaker.stats());
             assert_eq!(state, stats.state);
             let id = breaker.on_event(|_| {});

@@ -26,7 +26,7 @@ fn a_stream_tells_what_happens_from_its_beginning_on() {
     breaker.permit().unwrap().success();
     breaker.permit().unwrap().ignore();
     let event = events.try_next().unwrap();
-    assert_eq!(event.breaker, *breaker.name());
+    assert_eq!(event.name, *breaker.name());
     assert_eq!(event.kind, EventKind::Success { took: seconds(0) });
     assert_eq!(events.try_next().unwrap().kind, EventKind::Ignored);
     assert_eq!(events.try_next(), None);

@@ -52,6 +52,10 @@ impl Attempt {
         self.number != 0
     }
 
+    pub(super) fn is_hedge(&self) -> bool {
+        self.hedge
+    }
+
     /// Its time begins only at `from`, if that is later.
     pub(super) fn wait_until(&mut self, pipeline: &Pipeline, from: Timestamp) {
         if !self.runs() || self.answered || from <= self.started {

@@ -201,6 +201,19 @@ impl Call {
         matches!(self.phase, Phase::Queued | Phase::Limited)
     }
 
+    /// When the next attempt may begin, while that is what the call waits for: after a failure, or
+    /// for a breaker or a rate limit that has rejected it.
+    pub fn next_attempt(&self) -> Option<Timestamp> {
+        let waits =
+            matches!(self.phase, Phase::Waiting | Phase::WaitingForRate | Phase::WaitingForBreaker);
+        waits.then_some(self.next)
+    }
+
+    /// Whether the attempt that began last is a hedge, and runs.
+    pub fn is_hedging(&self) -> bool {
+        self.current.runs() && self.current.is_hedge()
+    }
+
     /// Whom to wake when what the call waits for has come; it is then to be stepped with
     /// [`Event::Time`]. True: it has come already, and `waker` will not be called.
     pub fn listen(&self, pipeline: &Pipeline, waker: &Waker) -> bool {

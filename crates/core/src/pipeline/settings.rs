@@ -1,6 +1,7 @@
 //! What a pipeline can be told, and what makes no sense.
 
 use crate::breaker::Rules;
+use crate::hedge::Delay;
 use crate::retry::When;
 use crate::{
     SettingsError, adaptive_limit, bulkhead, chaos, hedge, rate_limit, retry, shed, throttle,
@@ -72,5 +73,89 @@ impl Settings {
             ));
         }
         problems
+    }
+
+    /// Judges the settings of every policy but the breaker, which [`Rules`] have been judged already,
+    /// and then what makes no sense together. Everything that is wrong, with the policy whose setting it
+    /// is.
+    ///
+    /// ```
+    /// use breakerbox_core::pipeline::Settings;
+    /// use breakerbox_core::{bulkhead, retry};
+    ///
+    /// let settings = Settings {
+    ///     retry: Some(retry::Settings { attempts: 0, ..retry::Settings::default() }),
+    ///     bulkhead: Some(bulkhead::Settings::new(0)),
+    ///     ..Settings::default()
+    /// };
+    /// let wrong: Vec<_> = settings.check().into_iter().map(|(policy, it)| (policy, it.field)).collect();
+    /// assert_eq!(wrong, [(Some("retry"), "attempts"), (Some("bulkhead"), "concurrent")]);
+    /// ```
+    pub fn check(&self) -> Vec<(Option<&'static str>, SettingsError)> {
+        let mut problems = Vec::new();
+        for (field, duration) in
+            [("deadline", self.deadline), ("attempt_timeout", self.attempt_timeout)]
+        {
+            if duration == Some(Duration::ZERO) {
+                let message = "is zero, so no call can succeed".to_owned();
+                let fix = "give a longer duration".to_owned();
+                problems.push((None, SettingsError { field, message, fix }));
+            }
+        }
+        let mut judge = |policy, judged: Option<SettingsError>| {
+            problems.extend(judged.map(|error| (Some(policy), error)));
+        };
+        judge("shed", self.shed.clone().and_then(|it| it.check().err()));
+        judge("throttle", self.throttle.and_then(|it| it.check().err()));
+        judge("rate_limit", self.rate_limit.and_then(|it| it.check().err()));
+        judge("retry", self.retry.clone().and_then(|it| it.check().err()));
+        judge("hedge", self.hedge.and_then(|it| it.check().err()));
+        judge("bulkhead", self.bulkhead.and_then(|it| it.check().err()));
+        judge("adaptive_limit", self.adaptive_limit.and_then(|it| it.check().err()));
+        judge("chaos", self.chaos.clone().and_then(|it| it.check().err()));
+        problems.extend(self.problems().into_iter().map(|error| (None, error)));
+        problems
+    }
+
+    /// The first policy that cannot do without a timer, by its name in the file.
+    pub fn needs_timer(&self) -> Option<&'static str> {
+        [
+            ("deadline", self.deadline.is_some()),
+            ("attempt_timeout", self.attempt_timeout.is_some()),
+            ("rate_limit", self.rate_limit.is_some_and(|it| it.wait.is_some())),
+            ("retry", self.retry.as_ref().is_some_and(|it| it.attempts > 1)),
+            ("hedge", self.hedge.is_some()),
+            ("bulkhead", self.bulkhead.is_some_and(|it| it.queue > 0)),
+            ("chaos", self.chaos.as_ref().is_some_and(|it| it.latency.is_some())),
+        ]
+        .into_iter()
+        .find_map(|(policy, needed)| needed.then_some(policy))
+    }
+
+    /// The shortest duration that is told apart: the clock must tick faster.
+    pub fn shortest(&self) -> Duration {
+        let hedge = self.hedge.map(|it| match it.delay {
+            Delay::Fixed(delay) => delay,
+            // Percentiles of what took no time are of no use.
+            Delay::Percentile(_) => Duration::from_millis(1),
+        });
+        let bulkhead = self.bulkhead.filter(|it| it.queue > 0);
+        [
+            self.deadline,
+            self.attempt_timeout,
+            self.shed.as_ref().map(|it| it.target),
+            self.throttle.map(|it| it.window / 10),
+            self.rate_limit.map(|it| it.per.div_f64(it.rate.max(1.0))),
+            self.retry.as_ref().map(|it| it.backoff.initial),
+            hedge,
+            self.breaker.as_ref().map(|rules| rules.shortest()),
+            bulkhead.map(|it| it.queue_timeout),
+            // It compares how long attempts take.
+            self.adaptive_limit.map(|_| Duration::from_millis(1)),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(Duration::MAX)
     }
 }

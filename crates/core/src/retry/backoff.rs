@@ -15,7 +15,35 @@ pub enum Growth {
     Linear,
     /// `initial` times the Fibonacci numbers 1, 1, 2, 3, 5, ...
     Fibonacci,
+    /// As a function of the number of the repetition, from 0, says. `max` and the jitter apply as
+    /// they do to the others.
+    Custom(CustomGrowth),
 }
+
+/// The delay before the repetition of a number, from 0, before jitter.
+///
+/// ```
+/// use breakerbox_core::SplitMix64;
+/// use breakerbox_core::retry::{Backoff, CustomGrowth, Growth, Jitter};
+/// use std::time::Duration;
+///
+/// // At once, and from then on after a second.
+/// let growth = CustomGrowth(|repetition| Duration::from_secs(u64::from(repetition.min(1))));
+/// let growth = Growth::Custom(growth);
+/// let backoff = Backoff { growth, jitter: Jitter::None, ..Backoff::default() };
+/// let delay = |n| backoff.delay(n, Duration::ZERO, &mut SplitMix64::new(0));
+/// assert_eq!([0, 1, 2].map(delay), [0, 1, 1].map(Duration::from_secs));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct CustomGrowth(pub fn(u32) -> Duration);
+
+impl PartialEq for CustomGrowth {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::fn_addr_eq(self.0, other.0)
+    }
+}
+
+impl Eq for CustomGrowth {}
 
 /// How delays are spread, so that many callers do not come back at the same instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,6 +124,7 @@ impl Backoff {
     fn grown(&self, repetition: u32) -> Duration {
         match self.growth {
             Growth::Fixed => self.initial,
+            Growth::Custom(CustomGrowth(delay)) => delay(repetition),
             Growth::Linear => self.initial.saturating_mul(repetition.saturating_add(1)),
             Growth::Exponential => {
                 let mut delay = self.initial;

@@ -4,7 +4,7 @@ mod backoff;
 mod budget;
 mod when;
 
-pub use backoff::{Backoff, Growth, Jitter};
+pub use backoff::{Backoff, CustomGrowth, Growth, Jitter};
 pub use budget::{Budget, BudgetSettings};
 pub use when::{Failure, When};
 

@@ -1,23 +1,24 @@
-//! What the clones of a breaker share.
+//! What the clones of a breaker or a pipeline share, and how it carries out what the machine says.
 
-use super::{Recover, Stats};
+use crate::breaker::{Answer, Recover};
 use crate::clock::Clock;
 use crate::events::{Listeners, RemoveListener};
 use crate::{Error, Event, EventKind, ListenerId, Name, Rejection, Timeout, TimeoutKind};
-use breakerbox_core::breaker::{self, Cause, Control, Transition};
+use breakerbox_core::breaker::{self, Cause, Control, Memory, Transition};
 use breakerbox_core::pipeline::{
-    Action, Call, End, Ending, Event as Step, Notice, Pipeline, Start,
+    Action, Call, End, Ending, Event as Step, Hint, Notice, Pipeline, Rejection as Why, Start,
 };
 use breakerbox_core::{Histogram, Timestamp};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(crate) struct Inner<C> {
+pub struct Inner<C> {
     pub(crate) name: Name,
     pub(crate) clock: C,
     pub(crate) pipeline: Pipeline,
     pub(crate) listeners: Listeners,
     pub(crate) latency: Option<Histogram>,
     pub(crate) rare: Rare,
+    pub(crate) seed: u64,
 }
 
 /// Counts of what does not happen on a good day.
@@ -28,6 +29,8 @@ pub(crate) struct Rare {
     pub(crate) cancelled: AtomicU64,
     pub(crate) panics: AtomicU64,
     pub(crate) fallbacks: AtomicU64,
+    /// By reason.
+    pub(crate) rejected: [AtomicU64; Why::REASONS.len()],
 }
 
 /// One more.
@@ -51,12 +54,31 @@ impl<E> From<Stopped> for Error<E> {
 }
 
 impl<C: Clock> Inner<C> {
+    pub(crate) fn new(
+        name: Name,
+        clock: C,
+        settings: breakerbox_core::pipeline::Settings,
+        latencies: bool,
+        seed: Option<u64>,
+    ) -> Self {
+        let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+        Self {
+            name,
+            pipeline: Pipeline::new(settings, clock.now(), seed),
+            clock,
+            listeners: Listeners::default(),
+            latency: latencies.then(Histogram::new),
+            rare: Rare::default(),
+            seed,
+        }
+    }
+
     /// The breaker of the only endpoint there is.
     pub(crate) fn breaker(&self) -> &breaker::Breaker {
         self.pipeline.endpoints().breaker(0).expect("a builder makes pipelines with a breaker")
     }
 
-    /// Begins a call.
+    /// Begins a call of which nothing else is known.
     #[inline(always)]
     pub(crate) fn begin(&self) -> Result<Call, Stopped> {
         if !self.watched()
@@ -68,13 +90,18 @@ impl<C: Clock> Inner<C> {
     }
 
     fn begin_timed(&self) -> Result<Call, Stopped> {
-        let now = self.clock.now();
-        let (call, action) =
-            self.pipeline.begin(now, Start::default(), &mut |_, change| self.changed(change));
+        let (call, action) = self.begin_with(Start::default());
         match action {
             Action::Done { end, .. } => Err(self.stopped(end)),
             Action::Run { .. } | Action::Wait | Action::LookUp => Ok(call),
         }
+    }
+
+    /// Begins a call.
+    #[inline(always)]
+    pub(crate) fn begin_with(&self, start: Start) -> (Call, Action) {
+        let now = self.clock.now();
+        self.pipeline.begin(now, start, &mut |_, change| self.changed(change))
     }
 
     /// Whether somebody wants to know of every call how long it took.
@@ -83,30 +110,62 @@ impl<C: Clock> Inner<C> {
         self.latency.is_some() || self.listeners.any()
     }
 
-    /// The operation has ended. Whether the caller is to get the fallback, if there is one.
+    /// The only attempt has ended. Whether the caller is to get the fallback, if there is one.
     #[inline(always)]
     pub(crate) fn ended(&self, call: &mut Call, ending: Ending) -> bool {
-        if self.watched() || ending == Ending::Panicked {
-            return self.ended_watched(call, ending);
-        }
-        let step = Step::ended(1, ending);
-        let changed: Notice<'_> = &mut |_, change| self.changed(change);
-        let action = call.step(&self.pipeline, self.clock.now(), step, changed);
+        let action = self.attempt_ended(call, 1, ending, Hint::NONE);
         matches!(action, Action::Done { fallback: true, .. })
     }
 
+    /// An attempt has ended.
+    #[inline(always)]
+    pub(crate) fn attempt_ended(
+        &self,
+        call: &mut Call,
+        attempt: u32,
+        ending: Ending,
+        hint: Hint,
+    ) -> Action {
+        let step = Step::Ended { attempt, ending, hint };
+        if self.watched() || ending == Ending::Panicked {
+            return self.step_watched(call, step);
+        }
+        call.step(&self.pipeline, self.clock.now(), step, &mut |_, change| self.changed(change))
+    }
+
+    /// Something else has happened to a call.
     #[inline(never)]
-    fn ended_watched(&self, call: &mut Call, ending: Ending) -> bool {
+    pub(crate) fn step(&self, call: &mut Call, step: Step) -> Action {
+        self.step_watched(call, step)
+    }
+
+    #[inline(never)]
+    fn step_watched(&self, call: &mut Call, step: Step) -> Action {
         let (begun, now) = (call.begun(), self.clock.now());
-        let step = Step::ended(1, ending);
-        let step = |notice: Notice<'_>| call.step(&self.pipeline, now, step, notice);
-        let action = self.in_order(step, |action| {
-            // What is polled again after its panic has ended already.
-            if matches!(action, Action::Done { .. }) {
+        let ending = match step {
+            Step::Ended { ending, .. } | Step::Answered { ending } => ending,
+            // The time of a call that waits to be repeated has run out: it gets the failure before.
+            _ => Ending::Failure,
+        };
+        let act = |notice: Notice<'_>| {
+            let action = call.step(&self.pipeline, now, step, notice);
+            (action, call.next_attempt(), call.attempts(), call.is_hedging())
+        };
+        let tell = |&(action, next, attempts, hedging): &_| match (action, next) {
+            (Action::Done { end: End::Delivered { .. } | End::Answered, .. }, _) => {
                 self.tell_ended(begun, now, ending);
             }
-        });
-        matches!(action, Action::Done { fallback: true, .. })
+            (Action::Wait, Some(at)) => {
+                let after = Timestamp::since(at, now);
+                self.tell(|| EventKind::Retrying { attempts, after });
+            }
+            (Action::Run { attempt, .. }, _) if hedging => {
+                self.tell(|| EventKind::Hedged { attempt });
+            }
+            // Of the rest the driver tells, or nobody.
+            _ => {}
+        };
+        self.in_order(act, tell).0
     }
 
     /// Does something and tells of it in order: what time had changed before, what it was, and
@@ -121,7 +180,6 @@ impl<C: Clock> Inner<C> {
         changes.into_iter().for_each(|change| self.changed(change));
         result
     }
-
     fn tell_ended(&self, begun: Timestamp, now: Timestamp, ending: Ending) {
         // A call that began while nobody listened does not know when.
         let known = begun != Timestamp::NEVER;
@@ -166,8 +224,9 @@ impl<C: Clock> Inner<C> {
         }
     }
 
+    /// The error of a call that has no result, told and counted.
     #[cold]
-    fn stopped(&self, end: End) -> Stopped {
+    pub(crate) fn stopped(&self, end: End) -> Stopped {
         let timeout = |kind, after, counter| {
             count(counter);
             self.tell(|| EventKind::Timeout { kind, after });
@@ -181,6 +240,7 @@ impl<C: Clock> Inner<C> {
                 timeout(TimeoutKind::Deadline, after, &self.rare.deadlines)
             }
             End::Rejected(why) => {
+                count(&self.rare.rejected[why.number()]);
                 let rejection = Rejection::new(self.name.clone(), why);
                 self.tell(|| EventKind::Rejected(rejection.clone()));
                 Stopped::Rejected(rejection)
@@ -201,24 +261,50 @@ impl<C: Clock> Inner<C> {
     ) -> Result<F::Answer, Error<E>> {
         let answer = fallback.instead(result);
         if F::HAS_FALLBACK {
-            count(&self.rare.fallbacks);
-            self.tell(|| EventKind::Fallback);
+            self.fell_back();
         }
         answer
     }
 
-    pub(crate) fn control(&self, control: Control) {
-        let now = self.clock.now();
-        self.breaker().control(control, now, &mut |change| self.changed(change));
+    /// The same, with a mark.
+    #[cold]
+    pub(crate) fn answer_instead<T, E, F: Recover<T, E>>(
+        &self,
+        fallback: F,
+        result: Result<T, Error<E>>,
+    ) -> Result<Answer<T>, Error<E>> {
+        let answer = fallback.answer(result);
+        if F::HAS_FALLBACK {
+            self.fell_back();
+        }
+        answer
+    }
+
+    /// Somebody has got a fallback.
+    pub(crate) fn fell_back(&self) {
+        count(&self.rare.fallbacks);
+        self.tell(|| EventKind::Fallback);
+    }
+
+    pub(crate) fn control(&self, breaker: &breaker::Breaker, control: Control) {
+        breaker.control(control, self.clock.now(), &mut |change| self.changed(change));
+    }
+
+    pub(crate) fn import(&self, breaker: &breaker::Breaker, memory: Memory) {
+        breaker.import(memory, self.clock.now(), &mut |change| self.changed(change));
     }
 
     /// Reports what time has changed since the last operation.
-    pub(crate) fn settle(&self) {
-        self.breaker().settle(self.clock.now(), &mut |change| self.changed(change));
+    pub(crate) fn settle(&self, breaker: &breaker::Breaker) {
+        breaker.settle(self.clock.now(), &mut |change| self.changed(change));
     }
 
-    pub(crate) fn stats(&self) -> Stats {
-        Stats::new(self, self.breaker().snapshot(self.clock.now()))
+    /// What it does, after its name.
+    pub(crate) fn sentence(&self) -> String {
+        // Whether there is a fallback is for each call to say.
+        let sentence = self.pipeline.to_string();
+        let sentence = sentence.strip_prefix("a fallback, then ").unwrap_or(&sentence);
+        format!("{}: {sentence}", self.name)
     }
 
     #[cold]
@@ -227,9 +313,9 @@ impl<C: Clock> Inner<C> {
     }
 
     /// Makes an event only if somebody listens.
-    fn tell(&self, kind: impl FnOnce() -> EventKind) {
+    pub(crate) fn tell(&self, kind: impl FnOnce() -> EventKind) {
         if self.listeners.any() {
-            self.listeners.tell(&Event { breaker: self.name.clone(), kind: kind() });
+            self.listeners.tell(&Event { name: self.name.clone(), kind: kind() });
         }
     }
 }
@@ -237,5 +323,11 @@ impl<C: Clock> Inner<C> {
 impl<C> RemoveListener for Inner<C> {
     fn remove_listener(&self, id: ListenerId) {
         self.listeners.remove(id);
+    }
+}
+
+impl<C> std::fmt::Debug for Inner<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("name", &self.name).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,414 @@
+//! The future of one call through a pipeline.
+
+use super::faults::Faults;
+use super::operation::Operation;
+use super::plan::{Found, Plan};
+use crate::clock::Clock;
+use crate::inner::{Inner, count};
+use crate::{Error, Rejection};
+use breakerbox_core::Timestamp;
+use breakerbox_core::chaos::FaultKind;
+use breakerbox_core::pipeline::{Action, Call, End, Ending, Event, Hint, Rejection as Why, Start};
+use breakerbox_core::retry::Failure;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+pin_project_lite::pin_project! {
+    /// The future of one call through a pipeline. The call begins when it is first polled.
+    ///
+    /// Its attempts run inside it, one after the other; only a hedge beside another attempt is boxed.
+    /// There is one timer, for whatever the call has to wait for next, made when it is first pending.
+    /// Dropping it gives up the call and all that it holds.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct PipelineCalling<'a, C, O, P>
+    where
+        C: Clock,
+        O: Operation,
+    {
+        inner: &'a Inner<C>,
+        operation: O,
+        plan: P,
+        start: Start,
+        call: Option<Call>,
+        // The operation of the attempt of this number.
+        number: u32,
+        #[pin]
+        running: Option<O::Future>,
+        beside: Vec<(u32, Pin<Box<O::Future>>)>,
+        faults: Faults,
+        looking: bool,
+        // What the last attempt came to, while the call goes on.
+        last: Option<(Ending, Result<O::Value, Error<O::Error>>)>,
+        #[pin]
+        timer: Option<C::Sleep>,
+        timer_at: Timestamp,
+    }
+
+    impl<C, O, P> PinnedDrop for PipelineCalling<'_, C, O, P>
+    where
+        C: Clock,
+        O: Operation,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Some(call) = this.call.take() {
+                this.inner.cancel(call);
+            }
+        }
+    }
+}
+
+impl<C: Clock, O: Operation, P> fmt::Debug for PipelineCalling<'_, C, O, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipelineCalling")
+            .field("pipeline", &self.inner.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// While the caller's code runs: if it unwinds, the attempt has panicked.
+pub(super) struct PanicGuard<'a, C: Clock> {
+    pub(super) inner: &'a Inner<C>,
+    pub(super) call: &'a mut Call,
+    pub(super) attempt: u32,
+}
+
+impl<C: Clock> Drop for PanicGuard<'_, C> {
+    fn drop(&mut self) {
+        self.inner.attempt_ended(self.call, self.attempt, Ending::Panicked, Hint::NONE);
+    }
+}
+
+impl<C: Clock> PanicGuard<'_, C> {
+    /// The caller's code has come back.
+    #[inline(always)]
+    pub(super) fn passed(self) {
+        std::mem::forget(self);
+    }
+}
+
+/// What an attempt came to, how that is judged, and what the machine made of it.
+type Ended<T, E> = (Result<T, Error<E>>, Ending, Action);
+
+impl<'a, C: Clock, O: Operation, P> PipelineCalling<'a, C, O, P> {
+    #[inline(always)]
+    pub(super) fn new(inner: &'a Inner<C>, operation: O, plan: P, start: Start) -> Self {
+        Self {
+            inner,
+            operation,
+            plan,
+            start: Start { repeatable: O::REPEATABLE, hedgeable: O::REPEATABLE, ..start },
+            call: None,
+            number: 0,
+            running: None,
+            beside: Vec::new(),
+            faults: Faults::default(),
+            looking: false,
+            last: None,
+            timer: None,
+            timer_at: Timestamp::NEVER,
+        }
+    }
+
+    /// Begins the operation of an attempt, if nothing holds it up.
+    #[inline(always)]
+    fn start(self: Pin<&mut Self>, attempt: u32) {
+        let mut this = self.project();
+        let inner = *this.inner;
+        let call = this.call.as_mut().expect("an attempt has its call");
+        if let Some(fault) = call.fault(attempt) {
+            this.faults.add(attempt, fault, inner.clock.now());
+            return;
+        }
+        Self::run(
+            inner,
+            call,
+            attempt,
+            this.operation,
+            &mut this.running,
+            this.number,
+            this.beside,
+        );
+    }
+
+    #[inline(always)]
+    fn run(
+        inner: &Inner<C>,
+        call: &mut Call,
+        attempt: u32,
+        operation: &mut O,
+        running: &mut Pin<&mut Option<O::Future>>,
+        number: &mut u32,
+        beside: &mut Vec<(u32, Pin<Box<O::Future>>)>,
+    ) {
+        let guard = PanicGuard { inner, call, attempt };
+        let future = operation.start();
+        guard.passed();
+        if running.is_none() {
+            running.set(Some(future));
+            *number = attempt;
+        } else {
+            beside.push((attempt, Box::pin(future)));
+        }
+    }
+}
+
+impl<C, O, P> Future for PipelineCalling<'_, C, O, P>
+where
+    C: Clock,
+    O: Operation,
+    P: Plan<O::Value, O::Error>,
+{
+    type Output = Result<P::Answer, Error<O::Error>>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.call.is_none() {
+            let this = self.as_mut().project();
+            let (call, action) = this.inner.begin_with(*this.start);
+            *this.call = Some(call);
+            match action {
+                Action::Run { attempt, .. } => self.as_mut().start(attempt),
+                action => return self.go_on(cx, Some(action)),
+            }
+        }
+        match self.as_mut().poll_running(cx) {
+            Some((result, ending, Action::Done { end: End::Delivered { .. }, fallback })) => {
+                self.as_mut().project().running.set(None);
+                Poll::Ready(self.deliver(result, ending, fallback))
+            }
+            Some((result, ending, action)) => {
+                *self.as_mut().project().last = Some((ending, result));
+                self.go_on(cx, Some(action))
+            }
+            None => self.go_on(cx, None),
+        }
+    }
+}
+
+impl<C, O, P> PipelineCalling<'_, C, O, P>
+where
+    C: Clock,
+    O: Operation,
+    P: Plan<O::Value, O::Error>,
+{
+    /// Polls the operation that runs inside.
+    #[inline(always)]
+    fn poll_running(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Option<Ended<O::Value, O::Error>> {
+        let this = self.project();
+        let running = this.running.as_pin_mut()?;
+        // After a panic the call is there, and over.
+        let call = this.call.as_mut().filter(|call| call.is_running());
+        let call = call.expect("a call is not polled again after its end");
+        poll_attempt(this.inner, call, this.plan, *this.number, running, cx)
+    }
+
+    /// Whatever is not the plain way: carries out what the machine says until there is nothing to do
+    /// but to wait.
+    #[inline(never)]
+    fn go_on(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut next: Option<Action>,
+    ) -> Poll<Result<P::Answer, Error<O::Error>>> {
+        let mut began = false;
+        loop {
+            self.as_mut().drop_stopped();
+            match next.take() {
+                Some(Action::Done { end, fallback }) => {
+                    return Poll::Ready(self.done(end, fallback));
+                }
+                Some(Action::Run { attempt, .. }) => {
+                    self.as_mut().start(attempt);
+                    began = true;
+                }
+                Some(Action::LookUp) => *self.as_mut().project().looking = true,
+                Some(Action::Wait) | None => {}
+            }
+            if std::mem::take(&mut began)
+                && let Some((result, ending, action)) = self.as_mut().poll_running(cx)
+            {
+                let mut this = self.as_mut().project();
+                this.running.set(None);
+                *this.last = Some((ending, result));
+                next = Some(action);
+                continue;
+            }
+            match self.as_mut().poll_others(cx) {
+                Poll::Ready(Turn::Did(action)) => next = Some(action),
+                Poll::Ready(Turn::Began) => began = true,
+                Poll::Ready(Turn::Found(found, action)) => {
+                    let Action::Done { fallback, .. } = action else { continue };
+                    let this = self.project();
+                    return Poll::Ready(this.plan.found(this.inner, found, fallback));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl<C, O, P> PipelineCalling<'_, C, O, P>
+where
+    C: Clock,
+    O: Operation,
+    P: Plan<O::Value, O::Error>,
+{
+    /// Looks at all else that the call may wait for.
+    fn poll_others(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<O::Value, O::Error>> {
+        let mut this = self.project();
+        let inner = *this.inner;
+        let call = this.call.as_mut().expect("a call that goes on has begun");
+        for (number, running) in this.beside.iter_mut() {
+            let polled = poll_attempt(inner, call, this.plan, *number, running.as_mut(), cx);
+            if let Some((result, ending, action)) = polled {
+                *this.last = Some((ending, result));
+                return Poll::Ready(Turn::Did(action));
+            }
+        }
+        if *this.looking
+            && let Poll::Ready(found) = this.plan.poll_look_up(cx, inner.clock.now())
+        {
+            *this.looking = false;
+            return Poll::Ready(match found {
+                None => Turn::Did(inner.step(call, Event::Unanswered)),
+                Some(found) => {
+                    let action = inner.step(call, Event::Answered { ending: found.0 });
+                    Turn::Found(found, action)
+                }
+            });
+        }
+        if call.is_queued() && call.listen(&inner.pipeline, cx.waker()) {
+            return Poll::Ready(Turn::Did(inner.step(call, Event::Time)));
+        }
+        loop {
+            if !this.faults.is_empty()
+                && let Some((attempt, kind)) = this.faults.take_due(inner.clock.now())
+            {
+                let Some(kind) = kind else {
+                    let (running, beside) = (&mut this.running, this.beside);
+                    Self::run(inner, call, attempt, this.operation, running, this.number, beside);
+                    return Poll::Ready(Turn::Began);
+                };
+                let (error, action) = injected(inner, call, attempt, kind);
+                *this.last = Some((Ending::Failure, Err(error)));
+                return Poll::Ready(Turn::Did(action));
+            }
+            let due = call.due().min(this.faults.next());
+            if due == Timestamp::NEVER {
+                this.timer.set(None);
+                return Poll::Pending;
+            }
+            if this.timer.is_none() || *this.timer_at != due {
+                this.timer.set(Some(inner.clock.sleep_until(due)));
+                *this.timer_at = due;
+            }
+            let timer = this.timer.as_mut().as_pin_mut();
+            ready!(timer.expect("it has just been made").poll(cx));
+            this.timer.set(None);
+            if inner.clock.now() >= call.due() {
+                return Poll::Ready(Turn::Did(inner.step(call, Event::Time)));
+            }
+        }
+    }
+
+    /// Drops the operations of attempts that are over.
+    fn drop_stopped(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        let Some(call) = this.call else { return };
+        if this.running.is_some() && !call.runs(*this.number) {
+            this.running.set(None);
+        }
+        this.beside.retain(|(number, _)| call.runs(*number));
+        this.faults.keep(|number| call.runs(number));
+    }
+
+    /// The machine says that the call is over.
+    fn done(
+        mut self: Pin<&mut Self>,
+        end: End,
+        fallback: bool,
+    ) -> Result<P::Answer, Error<O::Error>> {
+        let mut this = self.as_mut().project();
+        this.running.set(None);
+        this.beside.clear();
+        this.timer.set(None);
+        let result = match end {
+            End::Delivered { .. } | End::Answered => this.last.take(),
+            End::Rejected(_) | End::AttemptTimeout { .. } | End::DeadlineExceeded { .. } => None,
+        };
+        let (ending, result) = match result {
+            Some((ending, result)) => (ending, result),
+            None => (Ending::Failure, Err(this.inner.stopped(end).into())),
+        };
+        self.deliver(result, ending, fallback)
+    }
+
+    #[inline(always)]
+    fn deliver(
+        self: Pin<&mut Self>,
+        result: Result<O::Value, Error<O::Error>>,
+        ending: Ending,
+        fallback: bool,
+    ) -> Result<P::Answer, Error<O::Error>> {
+        let this = self.project();
+        let inner = *this.inner;
+        this.plan.came_to(|| inner.clock.now(), ending, &result);
+        this.plan.answer(inner, result, fallback)
+    }
+}
+
+/// What has happened while a call waited.
+enum Turn<T, E> {
+    /// Something, and the machine said this to it.
+    Did(Action),
+    /// An operation that chaos had held up has begun.
+    Began,
+    /// The answer was there.
+    Found(Found<T, E>, Action),
+}
+
+/// Polls the operation of an attempt.
+#[inline(always)]
+fn poll_attempt<C: Clock, T, E>(
+    inner: &Inner<C>,
+    call: &mut Call,
+    plan: &impl Plan<T, E>,
+    attempt: u32,
+    running: Pin<&mut impl Future<Output = Result<T, E>>>,
+    cx: &mut Context<'_>,
+) -> Option<Ended<T, E>> {
+    let guard = PanicGuard { inner, call, attempt };
+    let ended = match running.poll(cx) {
+        Poll::Ready(result) => {
+            let (ending, hint) = plan.judge(&result);
+            let action = inner.attempt_ended(guard.call, attempt, ending, hint);
+            Some((result.map_err(Error::Inner), ending, action))
+        }
+        Poll::Pending => None,
+    };
+    guard.passed();
+    ended
+}
+
+/// Chaos ends an attempt that has not been made.
+#[cold]
+pub(super) fn injected<C: Clock, E>(
+    inner: &Inner<C>,
+    call: &mut Call,
+    attempt: u32,
+    kind: FaultKind,
+) -> (Error<E>, Action) {
+    let failure = match kind {
+        FaultKind::Error(status) => Failure::Status(status),
+        FaultKind::Reset | FaultKind::BlackHole => Failure::Reset,
+    };
+    let error = Error::Rejected(Rejection::new(inner.name.clone(), Why::Chaos));
+    count(&inner.rare.rejected[Why::Chaos.number()]);
+    let hint = Hint { failure, ..Hint::NONE };
+    (error, inner.attempt_ended(call, attempt, Ending::Failure, hint))
+}

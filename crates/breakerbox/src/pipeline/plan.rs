@@ -1,0 +1,112 @@
+//! What one call was told: how its results are judged, and what its caller gets.
+
+use super::hints::Hints;
+use crate::clock::Clock;
+use crate::inner::Inner;
+use crate::{Classify, Error, Recover};
+use breakerbox_core::Timestamp;
+use breakerbox_core::pipeline::{Ending, Hint};
+use std::task::{Context, Poll};
+
+/// What came of a look whether the answer is there: how it is judged, and what it is.
+pub(super) type Found<T, E> = (Ending, Result<(T, Option<Timestamp>), Error<E>>);
+
+/// What one call was told.
+pub trait Plan<T, E> {
+    /// What its caller gets when all goes well.
+    type Answer;
+
+    /// How a result is judged.
+    fn judge(&self, result: &Result<T, E>) -> (Ending, Hint);
+
+    /// Looks whether the answer is there, or on its way. `None`: it is not.
+    fn poll_look_up(&mut self, cx: &mut Context<'_>, now: Timestamp) -> Poll<Option<Found<T, E>>>;
+
+    /// What the call came to, for others.
+    fn came_to(
+        &mut self,
+        now: impl FnOnce() -> Timestamp,
+        ending: Ending,
+        result: &Result<T, Error<E>>,
+    );
+
+    /// What the caller gets: this, or that instead.
+    fn answer<C: Clock>(
+        &mut self,
+        inner: &Inner<C>,
+        result: Result<T, Error<E>>,
+        instead: bool,
+    ) -> Result<Self::Answer, Error<E>>;
+
+    /// What the caller gets of an answer that was there.
+    fn found<C: Clock>(
+        &mut self,
+        inner: &Inner<C>,
+        found: Found<T, E>,
+        instead: bool,
+    ) -> Result<Self::Answer, Error<E>>;
+}
+
+/// The plan of a call that shares nothing.
+#[derive(Debug)]
+pub struct Alone<K, H, F> {
+    pub(super) classify: K,
+    pub(super) hints: H,
+    pub(super) fallback: Option<F>,
+}
+
+impl<T, E, K, H, F> Plan<T, E> for Alone<K, H, F>
+where
+    K: Classify<T, E>,
+    H: Hints<T, E>,
+    F: Recover<T, E>,
+{
+    type Answer = F::Answer;
+
+    #[inline(always)]
+    fn judge(&self, result: &Result<T, E>) -> (Ending, Hint) {
+        judge(&self.classify, &self.hints, result)
+    }
+
+    #[inline(always)]
+    fn poll_look_up(&mut self, _: &mut Context<'_>, _: Timestamp) -> Poll<Option<Found<T, E>>> {
+        Poll::Ready(None)
+    }
+
+    #[inline(always)]
+    fn came_to(&mut self, _: impl FnOnce() -> Timestamp, _: Ending, _: &Result<T, Error<E>>) {}
+
+    #[inline(always)]
+    fn answer<C: Clock>(
+        &mut self,
+        inner: &Inner<C>,
+        result: Result<T, Error<E>>,
+        instead: bool,
+    ) -> Result<F::Answer, Error<E>> {
+        match self.fallback.take() {
+            Some(fallback) if instead => inner.instead(fallback, result),
+            _ => result.map(F::real),
+        }
+    }
+
+    fn found<C: Clock>(
+        &mut self,
+        inner: &Inner<C>,
+        (_, found): Found<T, E>,
+        instead: bool,
+    ) -> Result<F::Answer, Error<E>> {
+        self.answer(inner, found.map(|(value, _)| value), instead)
+    }
+}
+
+/// How a result is judged. What is known of a success does not matter.
+#[inline(always)]
+pub(super) fn judge<T, E>(
+    classify: &impl Classify<T, E>,
+    hints: &impl Hints<T, E>,
+    result: &Result<T, E>,
+) -> (Ending, Hint) {
+    let ending = Ending::from(classify.classify(result));
+    let hint = if ending == Ending::Success { Hint::NONE } else { hints.hint(result) };
+    (ending, hint)
+}

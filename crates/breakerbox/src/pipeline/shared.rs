@@ -1,0 +1,347 @@
+//! Calls with a key that share their answers: equal calls under way, and answers that are kept.
+
+use super::calling::PipelineCalling;
+use super::hints::{Hints, NoHints};
+use super::operation::Repeatable;
+use super::plan::{Alone, Found, Plan, judge};
+use super::prepared::{Async, PipelineCall};
+use super::{Pipeline, kept::Kept};
+use crate::clock::{Clock, SystemClock};
+use crate::inner::Inner;
+use crate::{Answer, ByResult, Classify, Error, NoFallback, Recover, TimeoutKind};
+use breakerbox_core::Timestamp;
+use breakerbox_core::cache::{DEFAULT_ENTRIES, Life};
+use breakerbox_core::coalesce::{self, Following, Groups, Joined, Lead, Ticket};
+use breakerbox_core::pipeline::{Ending, Hint};
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// What answers are shared among the calls of a pipeline.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sharing {
+    pub(crate) coalesce: Option<coalesce::Settings>,
+    pub(crate) life: Life,
+    pub(crate) entries: u64,
+}
+
+impl Default for Sharing {
+    fn default() -> Self {
+        Self { coalesce: None, life: Life::default(), entries: DEFAULT_ENTRIES }
+    }
+}
+
+impl Sharing {
+    /// Whether an answer may be there before the operation is run.
+    pub(crate) fn looks_up(&self) -> bool {
+        self.coalesce.is_some() || self.life.ttl.is_some()
+    }
+}
+
+/// What the leader of equal calls brings to those that follow.
+type Brought<T, E> = Found<T, E>;
+
+/// Calls with a key, whose answers are kept and shared as the pipeline was told by `cache`, `coalesce`
+/// and `stale`. Clones share the same answers. Keys and answers are cloned: let them be cheap to clone,
+/// as an `Arc` is.
+///
+/// A fresh answer is given without a call. Of equal calls under way one is run, and the others get what
+/// it brings, its error too; if its caller gives up, the next of them runs. Where a call comes to
+/// nothing the last good answer stands in, marked as a fallback and with its age.
+///
+/// ```
+/// # #[cfg(feature = "cache")]
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use breakerbox::{Pipeline, SharedCalls};
+/// use std::time::Duration;
+///
+/// let minute = Duration::from_secs(60);
+/// let pipeline = Pipeline::builder("posts").cache(minute, 1000).stale(60 * minute).build().unwrap();
+/// let posts: SharedCalls<u32, &str, ()> = pipeline.shared();
+///
+/// let first = posts.call(1, async || Ok("a post")).await.unwrap();
+/// assert_eq!((*first, first.age()), ("a post", None));
+/// // The answer is fresh: the operation does not run.
+/// let second = posts.call(1, async || unreachable!()).await.unwrap();
+/// assert_eq!((*second, second.is_fallback()), ("a post", false));
+/// assert!(second.age().is_some());
+/// # }
+/// # #[cfg(not(feature = "cache"))] fn main() {}
+/// ```
+pub struct SharedCalls<K, T, E, C: Clock = SystemClock> {
+    pipeline: Pipeline<C>,
+    shelf: Arc<Shelf<K, T, E>>,
+}
+
+/// Where answers are.
+struct Shelf<K, T, E> {
+    kept: Option<Kept<K, T>>,
+    groups: Option<Groups<K, Brought<T, E>>>,
+    life: Life,
+}
+
+impl<C: Clock> Pipeline<C> {
+    /// Calls with a key, as the pipeline was told to share their answers. What each call of this brings
+    /// has a place of its own.
+    pub fn shared<K, T, E>(&self) -> SharedCalls<K, T, E, C>
+    where
+        K: Clone + Ord + Hash + Send + Sync + 'static,
+        T: Clone + Send + Sync + 'static,
+        E: Clone,
+    {
+        let sharing = self.sharing;
+        let shelf = Shelf {
+            kept: sharing.life.longest().map(|_| Kept::new(sharing.entries)),
+            groups: sharing.coalesce.map(Groups::new),
+            life: sharing.life,
+        };
+        SharedCalls { pipeline: self.clone(), shelf: Arc::new(shelf) }
+    }
+}
+
+impl<K, T, E, C> SharedCalls<K, T, E, C>
+where
+    K: Clone + Ord + Hash + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+    E: Clone,
+    C: Clock,
+{
+    /// Gets the answer to this key: one that is there, or what the operation brings.
+    ///
+    /// # Errors
+    /// As [`Pipeline::call`]; the error may be that of an equal call.
+    pub fn call<Op, Fut>(
+        &self,
+        key: K,
+        operation: Op,
+    ) -> PipelineCalling<
+        '_,
+        C,
+        Repeatable<Op>,
+        Shared<'_, K, T, E, Alone<ByResult, NoHints, NoFallback>>,
+    >
+    where
+        Op: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        self.protect().call_shared(self, key, operation)
+    }
+
+    /// A call that can be told more, and ends in [`PipelineCall::call_shared`].
+    pub fn protect(&self) -> PipelineCall<'_, C> {
+        self.pipeline.protect()
+    }
+
+    /// Groups of equal calls under way, where the pipeline was told to `coalesce`.
+    pub fn coalesced(&self) -> Option<coalesce::Snapshot> {
+        self.shelf.groups.as_ref().map(Groups::snapshot)
+    }
+
+    /// Forgets the answer to this key.
+    pub fn forget(&self, key: &K) {
+        if let Some(kept) = &self.shelf.kept {
+            kept.forget(key);
+        }
+    }
+
+    /// The pipeline.
+    pub fn pipeline(&self) -> &Pipeline<C> {
+        &self.pipeline
+    }
+}
+
+impl<'a, C: Clock, K, H, F> PipelineCall<'a, C, Async, K, H, F> {
+    /// Gets the answer to this key: see [`SharedCalls::call`]. It is to be asked of the pipeline that
+    /// `shared` is of.
+    pub fn call_shared<Key, Op, Fut, T, E>(
+        self,
+        shared: &'a SharedCalls<Key, T, E, C>,
+        key: Key,
+        operation: Op,
+    ) -> PipelineCalling<'a, C, Repeatable<Op>, Shared<'a, Key, T, E, Alone<K, H, F>>>
+    where
+        Key: Clone + Ord + Hash + Send + Sync + 'static,
+        T: Clone + Send + Sync + 'static,
+        E: Clone,
+        Op: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        K: Classify<T, E>,
+        H: Hints<T, E>,
+        F: Recover<T, E>,
+    {
+        let (inner, mut start, alone) = self.into_parts();
+        start.lookup = true;
+        let shelf = &*shared.shelf;
+        let plan = Shared { alone, shelf, key, asked: false, lead: None, follows: None };
+        PipelineCalling::new(inner, Repeatable(operation), plan, start)
+    }
+}
+
+/// The plan of a call that shares its answer.
+pub struct Shared<'a, K: Clone + Ord + Hash, T: Clone, E: Clone, A> {
+    alone: A,
+    shelf: &'a Shelf<K, T, E>,
+    key: K,
+    asked: bool,
+    /// Others wait for what it comes to.
+    lead: Option<Lead<K>>,
+    /// It waits for another.
+    follows: Option<Ticket<K, Brought<T, E>>>,
+}
+
+impl<K: Clone + Ord + Hash, T: Clone, E: Clone, A> Shared<'_, K, T, E, A> {
+    /// Waits for the one that leads. `None`: it leads itself now.
+    fn poll_follow(
+        &mut self,
+        groups: &Groups<K, Brought<T, E>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Brought<T, E>>> {
+        while let Some(ticket) = self.follows.take() {
+            let decided = groups.listen(&ticket, cx.waker());
+            match groups.look(ticket) {
+                Following::Pending(ticket) => {
+                    self.follows = Some(ticket);
+                    if !decided {
+                        return Poll::Pending;
+                    }
+                }
+                Following::Shared(brought) => return Poll::Ready(Some(brought)),
+                Following::Lead(lead) => self.lead = Some(lead),
+            }
+        }
+        Poll::Ready(None)
+    }
+}
+
+impl<Key, T, E, K, H, F> Plan<T, E> for Shared<'_, Key, T, E, Alone<K, H, F>>
+where
+    Key: Clone + Ord + Hash + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+    E: Clone,
+    K: Classify<T, E>,
+    H: Hints<T, E>,
+    F: Recover<T, E>,
+{
+    type Answer = Answer<T>;
+
+    fn judge(&self, result: &Result<T, E>) -> (Ending, Hint) {
+        judge(&self.alone.classify, &self.alone.hints, result)
+    }
+
+    fn poll_look_up(&mut self, cx: &mut Context<'_>, now: Timestamp) -> Poll<Option<Found<T, E>>> {
+        let shelf = self.shelf;
+        if !std::mem::replace(&mut self.asked, true) {
+            if let Some((value, since)) = shelf.kept.as_ref().and_then(|kept| kept.find(&self.key))
+                && shelf.life.is_fresh(since, now)
+            {
+                return Poll::Ready(Some((Ending::Success, Ok((value, Some(since))))));
+            }
+            match shelf.groups.as_ref().map(|groups| groups.join(self.key.clone())) {
+                Some(Joined::Lead(lead)) => self.lead = Some(lead),
+                Some(Joined::Follow(ticket)) => self.follows = Some(ticket),
+                Some(Joined::Apart) | None => {}
+            }
+        }
+        match &shelf.groups {
+            Some(groups) => self.poll_follow(groups, cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn came_to(
+        &mut self,
+        now: impl FnOnce() -> Timestamp,
+        ending: Ending,
+        result: &Result<T, Error<E>>,
+    ) {
+        if let Some(kept) = &self.shelf.kept
+            && let Ok(value) = result
+            && ending == Ending::Success
+        {
+            kept.keep(self.key.clone(), value.clone(), now());
+        }
+        // That its time ran out is its own affair: those who wait may have more of it.
+        let own = |error: &Error<E>| match error {
+            Error::Timeout(timeout) => timeout.kind() == TimeoutKind::Deadline,
+            _ => false,
+        };
+        if result.as_ref().is_err_and(own) {
+            return;
+        }
+        if let Some((groups, lead)) = self.shelf.groups.as_ref().zip(self.lead.take()) {
+            groups.finished(lead, (ending, result.clone().map(|value| (value, None))));
+        }
+    }
+
+    fn answer<C: Clock>(
+        &mut self,
+        inner: &Inner<C>,
+        result: Result<T, Error<E>>,
+        instead: bool,
+    ) -> Result<Answer<T>, Error<E>> {
+        if !instead {
+            return result.map(Answer::real);
+        }
+        let now = inner.clock.now();
+        if let Some((value, since)) = self.shelf.kept.as_ref().and_then(|kept| kept.find(&self.key))
+            && self.shelf.life.is_usable(since, now)
+        {
+            inner.fell_back();
+            return Ok(Answer::stale(value, now.since(since)));
+        }
+        match self.alone.fallback.take() {
+            Some(fallback) => inner.answer_instead(fallback, result),
+            None => result.map(Answer::real),
+        }
+    }
+
+    fn found<C: Clock>(
+        &mut self,
+        inner: &Inner<C>,
+        (_, found): Found<T, E>,
+        instead: bool,
+    ) -> Result<Answer<T>, Error<E>> {
+        match found {
+            Ok((value, Some(since))) => Ok(Answer::kept(value, inner.clock.now().since(since))),
+            Ok((value, None)) => self.answer(inner, Ok(value), instead),
+            Err(error) => self.answer(inner, Err(error), instead),
+        }
+    }
+}
+
+impl<K: Clone + Ord + Hash, T: Clone, E: Clone, A> Drop for Shared<'_, K, T, E, A> {
+    fn drop(&mut self) {
+        let Some(groups) = &self.shelf.groups else { return };
+        if let Some(lead) = self.lead.take() {
+            groups.lost(lead);
+        }
+        if let Some(ticket) = self.follows.take() {
+            groups.give_up(ticket);
+        }
+    }
+}
+
+impl<K, T, E, C: Clock> Clone for SharedCalls<K, T, E, C> {
+    fn clone(&self) -> Self {
+        Self { pipeline: self.pipeline.clone(), shelf: Arc::clone(&self.shelf) }
+    }
+}
+
+impl<K, T, E, C: Clock> fmt::Debug for SharedCalls<K, T, E, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedCalls").field("pipeline", &self.pipeline).finish_non_exhaustive()
+    }
+}
+
+impl<K: Clone + Ord + Hash, T: Clone, E: Clone, A> fmt::Debug for Shared<'_, K, T, E, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl<K, T, E> fmt::Debug for Shelf<K, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shelf").field("life", &self.life).finish_non_exhaustive()
+    }
+}
