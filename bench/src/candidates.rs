@@ -1,14 +1,15 @@
 //! What is measured, each candidate used as its own documentation says.
 
 use crate::rounds::Case;
-use breakerbox::{BlockingBreaker, Breaker, Control};
+use breakerbox::{BlockingBreaker, Breaker, Control, Pipeline, bulkhead, retry};
 use breakerbox_core::breaker::{self, OpenFor, Settings, Window};
+use breakerbox_core::pipeline::{self, Ending, Event, Start};
 use breakerbox_core::{Outcome, Timestamp};
 use failsafe::CircuitBreaker as _;
 use std::hint::black_box;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// The coarse monotonic clock.
@@ -128,6 +129,92 @@ pub fn breakers() -> Vec<Case> {
         Case::new("failsafe: closed", move |calls| {
             for _ in 0..calls {
                 let _ = black_box(failsafe.call(|| Ok::<_, ()>(black_box(1))));
+            }
+        }),
+    ]
+}
+
+/// The common stack, timeout + retry + breaker + bulkhead, with an operation that is ready at once.
+pub fn stacks() -> Vec<Case> {
+    let stack = || {
+        Pipeline::builder("stack")
+            .retry(retry::Settings::default())
+            .breaker(Settings::default())
+            .bulkhead(bulkhead::Settings::new(64))
+    };
+    let timed = stack().attempt_timeout(Duration::from_secs(3)).build().expect("valid settings");
+    let pending = timed.clone();
+    let blocking = stack().build_blocking().expect("valid settings");
+    let machine = pipeline::Pipeline::new(
+        pipeline::Settings {
+            retry: Some(retry::Settings::default()),
+            breaker: Some(Settings::default().check().expect("valid settings").into()),
+            bulkhead: Some(bulkhead::Settings::new(64)),
+            attempt_timeout: Some(Duration::from_secs(3)),
+            ..pipeline::Settings::default()
+        },
+        coarse(),
+        0,
+    );
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
+    };
+    let (of_floor, of_stack) = (runtime(), runtime());
+    vec![
+        Case::new("floor: 4 atomic adds + 2 coarse clocks", move |calls| {
+            let adds = [const { AtomicU64::new(0) }; 4];
+            for _ in 0..calls {
+                adds.iter().for_each(|add| {
+                    add.fetch_add(1, Ordering::Relaxed);
+                });
+                black_box((coarse(), coarse()));
+            }
+        }),
+        Case::new("floor: a tokio timer made and polled", move |calls| {
+            of_floor.block_on(std::future::poll_fn(|context| {
+                for _ in 0..calls {
+                    let timer = pin!(tokio::time::sleep(Duration::from_secs(3)));
+                    let _ = black_box(timer.poll(context));
+                }
+                Poll::Ready(())
+            }));
+        }),
+        Case::new("core: timeout + retry + breaker + bulkhead", move |calls| {
+            for _ in 0..calls {
+                let (mut call, _) = machine.begin(coarse(), Start::default(), &mut |_, _| {});
+                let ended = Event::ended(1, Ending::Success);
+                black_box(call.step(&machine, coarse(), ended, &mut |_, _| {}));
+            }
+        }),
+        Case::new("breakerbox: the same, async, ready at once", move |calls| {
+            let mut context = Context::from_waker(Waker::noop());
+            for _ in 0..calls {
+                let call = pin!(timed.call(async || Ok::<_, ()>(black_box(1))));
+                let _ = black_box(call.poll(&mut context));
+            }
+        }),
+        Case::new("breakerbox: the same, async, pending once", move |calls| {
+            of_stack.block_on(std::future::poll_fn(|context| {
+                for _ in 0..calls {
+                    let call = pin!(pending.call(|| {
+                        let mut polled = false;
+                        std::future::poll_fn(move |_| {
+                            if std::mem::replace(&mut polled, true) {
+                                return Poll::Ready(Ok::<_, ()>(black_box(1)));
+                            }
+                            Poll::Pending
+                        })
+                    }));
+                    let mut call = call;
+                    let _ = black_box(call.as_mut().poll(context));
+                    let _ = black_box(call.as_mut().poll(context));
+                }
+                Poll::Ready(())
+            }));
+        }),
+        Case::new("breakerbox: retry + breaker + bulkhead, blocking", move |calls| {
+            for _ in 0..calls {
+                let _ = black_box(blocking.call(|| Ok::<_, ()>(black_box(1))));
             }
         }),
     ]

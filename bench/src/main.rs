@@ -17,6 +17,7 @@ fn main() {
     println!("{:<52} {:>9} {:>8} {:>8}", "case", "ns", "x xadd", "allocs");
     let mut cases: Vec<Case> = candidates::floors();
     cases.extend(candidates::breakers());
+    cases.extend(candidates::stacks());
     cases.extend(candidates::rejections());
     cases.extend(candidates::failures());
     let measured = measure(&mut cases);

@@ -90,18 +90,20 @@ impl<C: Clock> Inner<C> {
     }
 
     fn begin_timed(&self) -> Result<Call, Stopped> {
-        let (call, action) = self.begin_with(Start::default());
-        match action {
+        let mut call = None;
+        match self.begin_in(&mut call, &Start::default()) {
             Action::Done { end, .. } => Err(self.stopped(end)),
-            Action::Run { .. } | Action::Wait | Action::LookUp => Ok(call),
+            Action::Run { .. } | Action::Wait | Action::LookUp => {
+                Ok(call.expect("it has just begun"))
+            }
         }
     }
 
     /// Begins a call.
     #[inline(always)]
-    pub(crate) fn begin_with(&self, start: Start) -> (Call, Action) {
+    pub(crate) fn begin_in(&self, place: &mut Option<Call>, start: &Start) -> Action {
         let now = self.clock.now();
-        self.pipeline.begin(now, start, &mut |_, change| self.changed(change))
+        self.pipeline.begin_in(place, now, start, &mut |_, change| self.changed(change))
     }
 
     /// Whether somebody wants to know of every call how long it took.
@@ -214,7 +216,18 @@ impl<C: Clock> Inner<C> {
         stopped
     }
 
+    /// The caller has gone away, or has its answer.
+    #[inline(always)]
+    pub(crate) fn dropped(&self, place: &mut Option<Call>) {
+        if place.as_ref().is_some_and(Call::is_running)
+            && let Some(call) = place.take()
+        {
+            self.cancel(call);
+        }
+    }
+
     /// The caller has gone away.
+    #[cold]
     pub(crate) fn cancel(&self, call: Call) {
         if call.is_running() {
             count(&self.rare.cancelled);

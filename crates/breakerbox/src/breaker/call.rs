@@ -34,9 +34,7 @@ pin_project_lite::pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if let Some(call) = this.call.take() {
-                this.inner.cancel(call);
-            }
+            this.inner.dropped(this.call);
         }
     }
 }

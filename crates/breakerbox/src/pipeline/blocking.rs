@@ -4,12 +4,13 @@ use super::calling::{PanicGuard, injected};
 use super::faults::Faults;
 use super::plan::Plan;
 use super::prepared::{Blocking, PipelineCall};
+use super::told::Told;
 use super::{Pipeline, PipelineStats};
 use crate::clock::{Clock, SystemClock};
 use crate::inner::Inner;
-use crate::{Error, Event as Told, ListenerId};
+use crate::{Error, ListenerId};
 use breakerbox_core::breaker::Control;
-use breakerbox_core::pipeline::{Action, Call, End, Event, Start};
+use breakerbox_core::pipeline::{Action, Call, End, Event};
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::thread::Thread;
@@ -77,7 +78,7 @@ impl<C: Clock> BlockingPipeline<C> {
     }
 
     /// Calls `listener` on every event: see [`Breaker::on_event`](crate::Breaker::on_event).
-    pub fn on_event(&self, listener: impl Fn(&Told) + Send + Sync + 'static) -> ListenerId {
+    pub fn on_event(&self, listener: impl Fn(&crate::Event) + Send + Sync + 'static) -> ListenerId {
         self.pipeline.on_event(listener)
     }
 
@@ -95,9 +96,7 @@ struct Unwinding<'a, C: Clock> {
 
 impl<C: Clock> Drop for Unwinding<'_, C> {
     fn drop(&mut self) {
-        if let Some(call) = self.call.take() {
-            self.inner.cancel(call);
-        }
+        self.inner.dropped(&mut self.call);
     }
 }
 
@@ -105,12 +104,13 @@ impl<C: Clock> Drop for Unwinding<'_, C> {
 #[inline]
 pub(super) fn call<C: Clock, T, E, P: Plan<T, E>>(
     inner: &Inner<C>,
-    start: Start,
+    told: Told,
+    repeatable: bool,
     mut plan: P,
     mut operation: impl FnMut() -> Result<T, E>,
 ) -> Result<P::Answer, Error<E>> {
-    let (call, mut action) = inner.begin_with(start);
-    let mut unwinding = Unwinding { inner, call: Some(call) };
+    let mut unwinding = Unwinding { inner, call: None };
+    let mut action = inner.begin_in(&mut unwinding.call, &told.start(repeatable));
     let call = unwinding.call.as_mut().expect("it has just begun");
     let mut last = None;
     loop {

@@ -3,12 +3,13 @@
 use super::faults::Faults;
 use super::operation::Operation;
 use super::plan::{Found, Plan};
+use super::told::Told;
 use crate::clock::Clock;
 use crate::inner::{Inner, count};
 use crate::{Error, Rejection};
 use breakerbox_core::Timestamp;
 use breakerbox_core::chaos::FaultKind;
-use breakerbox_core::pipeline::{Action, Call, End, Ending, Event, Hint, Rejection as Why, Start};
+use breakerbox_core::pipeline::{Action, Call, End, Ending, Event, Hint, Rejection as Why};
 use breakerbox_core::retry::Failure;
 use std::fmt;
 use std::pin::Pin;
@@ -29,17 +30,13 @@ pin_project_lite::pin_project! {
         inner: &'a Inner<C>,
         operation: O,
         plan: P,
-        start: Start,
+        told: Told,
         call: Option<Call>,
         // The operation of the attempt of this number.
         number: u32,
         #[pin]
         running: Option<O::Future>,
-        beside: Vec<(u32, Pin<Box<O::Future>>)>,
-        faults: Faults,
-        looking: bool,
-        // What the last attempt came to, while the call goes on.
-        last: Option<(Ending, Result<O::Value, Error<O::Error>>)>,
+        rare: Option<Box<Rare<O>>>,
         #[pin]
         timer: Option<C::Sleep>,
         timer_at: Timestamp,
@@ -52,9 +49,7 @@ pin_project_lite::pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if let Some(call) = this.call.take() {
-                this.inner.cancel(call);
-            }
+            this.inner.dropped(this.call);
         }
     }
 }
@@ -64,6 +59,26 @@ impl<C: Clock, O: Operation, P> fmt::Debug for PipelineCalling<'_, C, O, P> {
         f.debug_struct("PipelineCalling")
             .field("pipeline", &self.inner.name)
             .finish_non_exhaustive()
+    }
+}
+
+/// What most calls have none of, and are the smaller for it.
+struct Rare<O: Operation> {
+    /// Attempts that run beside the one inside.
+    beside: Vec<(u32, Pin<Box<O::Future>>)>,
+    faults: Faults,
+    /// The answer may be elsewhere.
+    looking: bool,
+    /// What the last attempt came to, while the call goes on.
+    last: Option<(Ending, Result<O::Value, Error<O::Error>>)>,
+}
+
+impl<O: Operation> Rare<O> {
+    fn of(place: &mut Option<Box<Self>>) -> &mut Self {
+        place.get_or_insert_with(|| {
+            let (beside, faults) = (Vec::new(), Faults::default());
+            Box::new(Self { beside, faults, looking: false, last: None })
+        })
     }
 }
 
@@ -93,19 +108,16 @@ type Ended<T, E> = (Result<T, Error<E>>, Ending, Action);
 
 impl<'a, C: Clock, O: Operation, P> PipelineCalling<'a, C, O, P> {
     #[inline(always)]
-    pub(super) fn new(inner: &'a Inner<C>, operation: O, plan: P, start: Start) -> Self {
+    pub(super) fn new(inner: &'a Inner<C>, operation: O, plan: P, told: Told) -> Self {
         Self {
             inner,
             operation,
             plan,
-            start: Start { repeatable: O::REPEATABLE, hedgeable: O::REPEATABLE, ..start },
+            told,
             call: None,
             number: 0,
             running: None,
-            beside: Vec::new(),
-            faults: Faults::default(),
-            looking: false,
-            last: None,
+            rare: None,
             timer: None,
             timer_at: Timestamp::NEVER,
         }
@@ -118,18 +130,10 @@ impl<'a, C: Clock, O: Operation, P> PipelineCalling<'a, C, O, P> {
         let inner = *this.inner;
         let call = this.call.as_mut().expect("an attempt has its call");
         if let Some(fault) = call.fault(attempt) {
-            this.faults.add(attempt, fault, inner.clock.now());
+            Rare::of(this.rare).faults.add(attempt, fault, inner.clock.now());
             return;
         }
-        Self::run(
-            inner,
-            call,
-            attempt,
-            this.operation,
-            &mut this.running,
-            this.number,
-            this.beside,
-        );
+        Self::run(inner, call, attempt, this.operation, &mut this.running, this.number, this.rare);
     }
 
     #[inline(always)]
@@ -140,7 +144,7 @@ impl<'a, C: Clock, O: Operation, P> PipelineCalling<'a, C, O, P> {
         operation: &mut O,
         running: &mut Pin<&mut Option<O::Future>>,
         number: &mut u32,
-        beside: &mut Vec<(u32, Pin<Box<O::Future>>)>,
+        rare: &mut Option<Box<Rare<O>>>,
     ) {
         let guard = PanicGuard { inner, call, attempt };
         let future = operation.start();
@@ -149,7 +153,7 @@ impl<'a, C: Clock, O: Operation, P> PipelineCalling<'a, C, O, P> {
             running.set(Some(future));
             *number = attempt;
         } else {
-            beside.push((attempt, Box::pin(future)));
+            Rare::of(rare).beside.push((attempt, Box::pin(future)));
         }
     }
 }
@@ -166,9 +170,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if self.call.is_none() {
             let this = self.as_mut().project();
-            let (call, action) = this.inner.begin_with(*this.start);
-            *this.call = Some(call);
-            match action {
+            match this.inner.begin_in(this.call, &this.told.start(O::REPEATABLE)) {
                 Action::Run { attempt, .. } => self.as_mut().start(attempt),
                 action => return self.go_on(cx, Some(action)),
             }
@@ -179,7 +181,7 @@ where
                 Poll::Ready(self.deliver(result, ending, fallback))
             }
             Some((result, ending, action)) => {
-                *self.as_mut().project().last = Some((ending, result));
+                Rare::of(self.as_mut().project().rare).last = Some((ending, result));
                 self.go_on(cx, Some(action))
             }
             None => self.go_on(cx, None),
@@ -226,7 +228,7 @@ where
                     self.as_mut().start(attempt);
                     began = true;
                 }
-                Some(Action::LookUp) => *self.as_mut().project().looking = true,
+                Some(Action::LookUp) => Rare::of(self.as_mut().project().rare).looking = true,
                 Some(Action::Wait) | None => {}
             }
             if std::mem::take(&mut began)
@@ -234,7 +236,7 @@ where
             {
                 let mut this = self.as_mut().project();
                 this.running.set(None);
-                *this.last = Some((ending, result));
+                Rare::of(this.rare).last = Some((ending, result));
                 next = Some(action);
                 continue;
             }
@@ -263,42 +265,46 @@ where
         let mut this = self.project();
         let inner = *this.inner;
         let call = this.call.as_mut().expect("a call that goes on has begun");
-        for (number, running) in this.beside.iter_mut() {
-            let polled = poll_attempt(inner, call, this.plan, *number, running.as_mut(), cx);
-            if let Some((result, ending, action)) = polled {
-                *this.last = Some((ending, result));
-                return Poll::Ready(Turn::Did(action));
-            }
-        }
-        if *this.looking
-            && let Poll::Ready(found) = this.plan.poll_look_up(cx, inner.clock.now())
-        {
-            *this.looking = false;
-            return Poll::Ready(match found {
-                None => Turn::Did(inner.step(call, Event::Unanswered)),
-                Some(found) => {
-                    let action = inner.step(call, Event::Answered { ending: found.0 });
-                    Turn::Found(found, action)
+        if let Some(rare) = this.rare.as_deref_mut() {
+            for (number, running) in &mut rare.beside {
+                let polled = poll_attempt(inner, call, this.plan, *number, running.as_mut(), cx);
+                if let Some((result, ending, action)) = polled {
+                    rare.last = Some((ending, result));
+                    return Poll::Ready(Turn::Did(action));
                 }
-            });
+            }
+            if rare.looking
+                && let Poll::Ready(found) = this.plan.poll_look_up(cx, inner.clock.now())
+            {
+                rare.looking = false;
+                return Poll::Ready(match found {
+                    None => Turn::Did(inner.step(call, Event::Unanswered)),
+                    Some(found) => {
+                        let action = inner.step(call, Event::Answered { ending: found.0 });
+                        Turn::Found(found, action)
+                    }
+                });
+            }
         }
         if call.is_queued() && call.listen(&inner.pipeline, cx.waker()) {
             return Poll::Ready(Turn::Did(inner.step(call, Event::Time)));
         }
         loop {
-            if !this.faults.is_empty()
-                && let Some((attempt, kind)) = this.faults.take_due(inner.clock.now())
+            if let Some(rare) = this.rare.as_deref_mut()
+                && !rare.faults.is_empty()
+                && let Some((attempt, kind)) = rare.faults.take_due(inner.clock.now())
             {
                 let Some(kind) = kind else {
-                    let (running, beside) = (&mut this.running, this.beside);
-                    Self::run(inner, call, attempt, this.operation, running, this.number, beside);
+                    let (running, rare) = (&mut this.running, this.rare);
+                    Self::run(inner, call, attempt, this.operation, running, this.number, rare);
                     return Poll::Ready(Turn::Began);
                 };
                 let (error, action) = injected(inner, call, attempt, kind);
-                *this.last = Some((Ending::Failure, Err(error)));
+                rare.last = Some((Ending::Failure, Err(error)));
                 return Poll::Ready(Turn::Did(action));
             }
-            let due = call.due().min(this.faults.next());
+            let fault = this.rare.as_ref().map_or(Timestamp::NEVER, |rare| rare.faults.next());
+            let due = call.due().min(fault);
             if due == Timestamp::NEVER {
                 this.timer.set(None);
                 return Poll::Pending;
@@ -323,8 +329,10 @@ where
         if this.running.is_some() && !call.runs(*this.number) {
             this.running.set(None);
         }
-        this.beside.retain(|(number, _)| call.runs(*number));
-        this.faults.keep(|number| call.runs(number));
+        if let Some(rare) = this.rare {
+            rare.beside.retain(|(number, _)| call.runs(*number));
+            rare.faults.keep(|number| call.runs(number));
+        }
     }
 
     /// The machine says that the call is over.
@@ -335,10 +343,10 @@ where
     ) -> Result<P::Answer, Error<O::Error>> {
         let mut this = self.as_mut().project();
         this.running.set(None);
-        this.beside.clear();
         this.timer.set(None);
+        let last = this.rare.take().and_then(|rare| rare.last);
         let result = match end {
-            End::Delivered { .. } | End::Answered => this.last.take(),
+            End::Delivered { .. } | End::Answered => last,
             End::Rejected(_) | End::AttemptTimeout { .. } | End::DeadlineExceeded { .. } => None,
         };
         let (ending, result) = match result {

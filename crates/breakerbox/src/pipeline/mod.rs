@@ -13,6 +13,7 @@ mod plan;
 mod prepared;
 mod shared;
 mod stats;
+mod told;
 
 pub use blocking::BlockingPipeline;
 pub use builder::PipelineBuilder;

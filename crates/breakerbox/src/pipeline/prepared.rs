@@ -5,10 +5,10 @@ use super::calling::PipelineCalling;
 use super::hints::{FailureKind, Hints, NoHints, RetryAfter, RetryIf};
 use super::operation::{Once, Repeatable};
 use super::plan::Alone;
+use super::told::Told;
 use crate::clock::{Clock, SystemClock};
 use crate::inner::Inner;
 use crate::{ByResult, Classify, Error, NoFallback, Recover};
-use breakerbox_core::pipeline::{Keys, Start};
 use breakerbox_core::retry::Failure;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -58,7 +58,7 @@ pub struct PipelineCall<
     F = NoFallback,
 > {
     inner: &'a Inner<C>,
-    start: Start,
+    told: Told,
     plan: Alone<K, H, F>,
     mode: PhantomData<M>,
 }
@@ -67,7 +67,7 @@ impl<'a, C: Clock, M> PipelineCall<'a, C, M> {
     #[inline(always)]
     pub(super) fn new(inner: &'a Inner<C>) -> Self {
         let plan = Alone { classify: ByResult, hints: NoHints, fallback: Some(NoFallback) };
-        Self { inner, start: Start::default(), plan, mode: PhantomData }
+        Self { inner, told: Told::default(), plan, mode: PhantomData }
     }
 }
 
@@ -75,7 +75,7 @@ impl<'a, C: Clock, M, F> PipelineCall<'a, C, M, ByResult, NoHints, F> {
     #[cfg(feature = "config")]
     pub(super) fn with_fallback(inner: &'a Inner<C>, fallback: Option<F>) -> Self {
         let plan = Alone { classify: ByResult, hints: NoHints, fallback };
-        Self { inner, start: Start::default(), plan, mode: PhantomData }
+        Self { inner, told: Told::default(), plan, mode: PhantomData }
     }
 }
 
@@ -83,7 +83,7 @@ impl<'a, C: Clock, M, K, H, F> PipelineCall<'a, C, M, K, H, F> {
     /// Judges results by `classify`. Default: `Ok` is a success, `Err` a failure.
     pub fn classify<L>(self, classify: L) -> PipelineCall<'a, C, M, L, H, F> {
         let Alone { hints, fallback, .. } = self.plan;
-        self.inner.call(self.start, Alone { classify, hints, fallback })
+        self.inner.call(self.told, Alone { classify, hints, fallback })
     }
 
     /// Whether a result that is not a success is worth another attempt, in place of what the retry
@@ -119,13 +119,13 @@ impl<'a, C: Clock, M, K, H, F> PipelineCall<'a, C, M, K, H, F> {
         self.with_hints(|_| hints)
     }
 
-    pub(super) fn into_parts(self) -> (&'a Inner<C>, Start, Alone<K, H, F>) {
-        (self.inner, self.start, self.plan)
+    pub(super) fn into_parts(self) -> (&'a Inner<C>, Told, Alone<K, H, F>) {
+        (self.inner, self.told, self.plan)
     }
 
     fn with_hints<I>(self, with: impl FnOnce(H) -> I) -> PipelineCall<'a, C, M, K, I, F> {
         let Alone { classify, hints, fallback } = self.plan;
-        self.inner.call(self.start, Alone { classify, hints: with(hints), fallback })
+        self.inner.call(self.told, Alone { classify, hints: with(hints), fallback })
     }
 
     /// Answers with `fallback` where the call would fail, time out or be rejected. It is told what
@@ -136,19 +136,19 @@ impl<'a, C: Clock, M, K, H, F> PipelineCall<'a, C, M, K, H, F> {
         G: FnOnce(Result<T, Error<E>>) -> T,
     {
         let Alone { classify, hints, .. } = self.plan;
-        self.inner.call(self.start, Alone { classify, hints, fallback: Some(fallback) })
+        self.inner.call(self.told, Alone { classify, hints, fallback: Some(fallback) })
     }
 
     /// How important it is, from 0, the most important, to 7: which calls are shed first, and which
     /// wait first. Default: 3.
     pub fn priority(mut self, urgency: u8) -> Self {
-        self.start.urgency = urgency.min(7);
+        self.told.urgency = urgency.min(7);
         self
     }
 
     /// How much of the rate limit it takes. Default: 1.
     pub fn weight(mut self, weight: u32) -> Self {
-        self.start.weight = weight;
+        self.told.weight = weight;
         self
     }
 
@@ -158,16 +158,14 @@ impl<'a, C: Clock, M, K, H, F> PipelineCall<'a, C, M, K, H, F> {
     ///
     /// [`breaker_keys`]: super::PipelineBuilder::breaker_keys
     pub fn key(mut self, key: impl Hash) -> Self {
-        let hash = Some(hash_of(self.inner.seed, key));
-        self.start.keys =
-            Keys { rate_limit: hash, breaker: hash, shed: hash, chaos: hash, spared: false };
+        self.told.key = Some(hash_of(self.inner.seed, key));
         self
     }
 
     /// How long its caller will wait. Where that is less than the deadline of the pipeline, the
     /// caller's own deadline ends the call, which then counts as given up, not as failed.
     pub fn time_left(mut self, left: Duration) -> Self {
-        self.start.left = Some(left);
+        self.told.left = Some(left);
         self
     }
 }
@@ -186,7 +184,7 @@ impl<'a, C: Clock, K, H, F> PipelineCall<'a, C, Async, K, H, F> {
         H: Hints<T, E>,
         F: Recover<T, E>,
     {
-        PipelineCalling::new(self.inner, Repeatable(operation), self.plan, self.start)
+        PipelineCalling::new(self.inner, Repeatable(operation), self.plan, self.told)
     }
 
     /// Runs an operation that must not be repeated: see
@@ -203,7 +201,7 @@ impl<'a, C: Clock, K, H, F> PipelineCall<'a, C, Async, K, H, F> {
         H: Hints<T, E>,
         F: Recover<T, E>,
     {
-        PipelineCalling::new(self.inner, Once(Some(operation)), self.plan, self.start)
+        PipelineCalling::new(self.inner, Once(Some(operation)), self.plan, self.told)
     }
 }
 
@@ -219,7 +217,7 @@ impl<C: Clock, K, H, F> PipelineCall<'_, C, Blocking, K, H, F> {
         H: Hints<T, E>,
         F: Recover<T, E>,
     {
-        blocking::call(self.inner, self.start, self.plan, operation)
+        blocking::call(self.inner, self.told, true, self.plan, operation)
     }
 
     /// Runs an operation that must not be repeated.
@@ -236,9 +234,8 @@ impl<C: Clock, K, H, F> PipelineCall<'_, C, Blocking, K, H, F> {
         H: Hints<T, E>,
         F: Recover<T, E>,
     {
-        let start = Start { repeatable: false, ..self.start };
         let mut operation = Some(operation);
-        blocking::call(self.inner, start, self.plan, || {
+        blocking::call(self.inner, self.told, false, self.plan, || {
             let operation = operation.take();
             operation.expect("the machine repeats nothing that it was told not to repeat")()
         })
@@ -248,10 +245,10 @@ impl<C: Clock, K, H, F> PipelineCall<'_, C, Blocking, K, H, F> {
 impl<C: Clock> Inner<C> {
     fn call<M, K, H, F>(
         &self,
-        start: Start,
+        told: Told,
         plan: Alone<K, H, F>,
     ) -> PipelineCall<'_, C, M, K, H, F> {
-        PipelineCall { inner: self, start, plan, mode: PhantomData }
+        PipelineCall { inner: self, told, plan, mode: PhantomData }
     }
 }
 
@@ -266,9 +263,6 @@ pub(super) fn hash_of(seed: u64, key: impl Hash) -> u64 {
 impl<C: Clock, M, K, H, F> fmt::Debug for PipelineCall<'_, C, M, K, H, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("PipelineCall");
-        shown
-            .field("pipeline", &self.inner.name)
-            .field("start", &self.start)
-            .finish_non_exhaustive()
+        shown.field("pipeline", &self.inner.name).field("told", &self.told).finish_non_exhaustive()
     }
 }

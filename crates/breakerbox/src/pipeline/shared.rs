@@ -170,11 +170,11 @@ impl<'a, C: Clock, K, H, F> PipelineCall<'a, C, Async, K, H, F> {
         H: Hints<T, E>,
         F: Recover<T, E>,
     {
-        let (inner, mut start, alone) = self.into_parts();
-        start.lookup = true;
+        let (inner, mut told, alone) = self.into_parts();
+        told.lookup = true;
         let shelf = &*shared.shelf;
         let plan = Shared { alone, shelf, key, asked: false, lead: None, follows: None };
-        PipelineCalling::new(inner, Repeatable(operation), plan, start)
+        PipelineCalling::new(inner, Repeatable(operation), plan, told)
     }
 }
 

@@ -41,10 +41,22 @@ impl Attempt {
         timeout: Timestamp::NEVER,
     };
 
-    #[inline(always)]
     pub(super) fn of(picked: Picked, started: Timestamp) -> Self {
         let Picked { endpoint, permit } = picked;
         Self { endpoint, permit, started, ..Self::NONE }
+    }
+
+    /// The same where one has been. Attempts are written in place: moving them about costs more than
+    /// what they do.
+    #[inline(always)]
+    fn pick(&mut self, picked: Picked, started: Timestamp) {
+        let Picked { endpoint, permit } = picked;
+        self.endpoint = endpoint;
+        self.permit = permit;
+        self.slot = None;
+        self.answered = false;
+        self.hedge = false;
+        self.started = started;
     }
 
     #[inline(always)]
@@ -90,7 +102,7 @@ impl Attempt {
     /// It is over, with this outcome.
     #[inline(always)]
     pub(super) fn finish(
-        mut self,
+        &mut self,
         pipeline: &Pipeline,
         endpoints: &Endpoints,
         now: Timestamp,
@@ -107,6 +119,7 @@ impl Attempt {
             self.measure(pipeline, now, sample, outcome == Outcome::Success);
         }
         self.leave(pipeline, now);
+        self.number = 0;
     }
 
     /// It is over, and will not tell how it ends: its caller gave up, or another attempt was better.
@@ -122,7 +135,8 @@ impl Attempt {
             // It had timed out, and nobody had looked.
             let at = self.timeout;
             let timeout = Failure::Timeout;
-            return self.finish(pipeline, endpoints, at, Outcome::Failure, timeout, notice);
+            self.finish(pipeline, endpoints, at, Outcome::Failure, timeout, notice);
+            return;
         }
         let endpoint = self.endpoint as usize;
         if let Some((breaker, permit)) = endpoints.breaker(endpoint).zip(self.permit.take()) {
@@ -179,30 +193,35 @@ impl Call {
         notice: Notice<'_>,
     ) -> Action {
         let tried = self.more.as_ref().map_or_else(Tried::default, |more| more.tried);
-        let attempt = match self.endpoints(pipeline).pick(now, tried, notice) {
-            Ok(picked) => Attempt::of(picked, now),
+        match self.endpoints(pipeline).pick(now, tried, notice) {
+            Ok(picked) => self.current.pick(picked, now),
             Err(rejected) => return self.breaker_rejects(pipeline, now, rejected, notice),
-        };
+        }
         let Some(bulkhead) = &pipeline.bulkhead else {
-            return self.start(pipeline, now, attempt, notice);
+            return self.start(pipeline, now, notice);
         };
         match bulkhead.enter(now, self.urgency, self.deadline) {
             Entered::Admitted => {
                 pipeline.waited(now, Duration::ZERO);
-                self.start(pipeline, now, attempt, notice)
+                self.start(pipeline, now, notice)
             }
-            Entered::Queued(place) => self.queue(attempt, place),
+            Entered::Queued(place) => self.queue(place),
             Entered::Full => {
-                attempt.abandon(pipeline, self.endpoints(pipeline), now, notice);
+                self.abandon_current(pipeline, now, notice);
                 self.turned_away(pipeline, now, Rejection::BulkheadFull, notice)
             }
         }
     }
 
+    #[cold]
+    fn abandon_current(&mut self, pipeline: &Pipeline, now: Timestamp, notice: Notice<'_>) {
+        let attempt = mem::replace(&mut self.current, Attempt::NONE);
+        attempt.abandon(pipeline, self.endpoints(pipeline), now, notice);
+    }
+
     /// It has its permit, and waits for a place in the bulkhead.
     #[cold]
-    fn queue(&mut self, attempt: Attempt, place: Ticket) -> Action {
-        self.current = attempt;
+    fn queue(&mut self, place: Ticket) -> Action {
         self.phase = Phase::Queued;
         self.next = place.due();
         self.more().place = Some(place);
@@ -238,18 +257,17 @@ impl Call {
             }
             Waiting::Evicted => Some(Rejection::BulkheadFull),
         };
-        let mut attempt = mem::replace(&mut self.current, Attempt::NONE);
         match rejection {
             None => {
                 // Waiting in our own queue is not the upstream's slowness.
-                attempt.started = now;
-                if let Some(permit) = &mut attempt.permit {
+                self.current.started = now;
+                if let Some(permit) = &mut self.current.permit {
                     permit.start(now);
                 }
-                self.start(pipeline, now, attempt, notice)
+                self.start(pipeline, now, notice)
             }
             Some(rejection) => {
-                attempt.abandon(pipeline, self.endpoints(pipeline), now, notice);
+                self.abandon_current(pipeline, now, notice);
                 self.turned_away(pipeline, now, rejection, notice)
             }
         }
@@ -257,29 +275,23 @@ impl Call {
 
     /// It has its place in the bulkhead.
     #[inline(always)]
-    fn start(
-        &mut self,
-        pipeline: &Pipeline,
-        now: Timestamp,
-        mut attempt: Attempt,
-        notice: Notice<'_>,
-    ) -> Action {
+    fn start(&mut self, pipeline: &Pipeline, now: Timestamp, notice: Notice<'_>) -> Action {
         if let Some(limit) = &pipeline.adaptive_limit {
-            attempt.slot = limit.try_acquire();
-            if attempt.slot.is_none() {
-                attempt.abandon(pipeline, self.endpoints(pipeline), now, notice);
+            self.current.slot = limit.try_acquire();
+            if self.current.slot.is_none() {
+                self.abandon_current(pipeline, now, notice);
                 if let Some(bulkhead) = &pipeline.bulkhead {
                     bulkhead.leave(now);
                 }
                 return self.turned_away(pipeline, now, Rejection::LimitReached, notice);
             }
         }
-        attempt.timeout = pipeline.timeout_from(now);
+        self.current.timeout = pipeline.timeout_from(now);
         if self.charged {
             self.charged = false;
             pipeline.counts.retried();
         }
-        let action = self.run(attempt);
+        let action = self.run();
         if pipeline.hedge.is_some() || pipeline.chaos.is_some() {
             self.prepare(pipeline, now);
         }
@@ -287,11 +299,11 @@ impl Call {
     }
 
     #[inline(always)]
-    pub(super) fn run(&mut self, attempt: Attempt) -> Action {
+    pub(super) fn run(&mut self) -> Action {
         self.attempts += 1;
         self.phase = Phase::Running;
-        self.next = attempt.timeout;
-        self.current = Attempt { number: self.attempts, ..attempt };
+        self.next = self.current.timeout;
+        self.current.number = self.attempts;
         Action::Run { attempt: self.attempts, endpoint: self.current.endpoint as usize }
     }
 
@@ -340,7 +352,8 @@ impl Call {
         if before.runs() {
             self.more().others.push(before);
         }
-        let action = self.run(Attempt { hedge: true, ..attempt });
+        self.current = Attempt { hedge: true, ..attempt };
+        let action = self.run();
         self.prepare(pipeline, now);
         Some(action)
     }
@@ -388,8 +401,32 @@ impl Call {
         own.unwrap_or(&pipeline.endpoints)
     }
 
-    /// Takes an attempt out of those that run.
+    /// Ends an attempt, if it runs: it says where it went, or nothing.
     #[inline(always)]
+    pub(super) fn finish(
+        &mut self,
+        pipeline: &Pipeline,
+        now: Timestamp,
+        number: u32,
+        outcome: Outcome,
+        failure: Failure,
+        notice: Notice<'_>,
+    ) -> Option<u32> {
+        if !self.is_attempting() || number == 0 {
+            return None;
+        }
+        if self.current.number == number {
+            let own = self.more.as_ref().and_then(|more| more.endpoints.as_deref());
+            let endpoints = own.unwrap_or(&pipeline.endpoints);
+            self.current.finish(pipeline, endpoints, now, outcome, failure, notice);
+            return Some(self.current.endpoint);
+        }
+        let mut other = self.take_other(number)?;
+        other.finish(pipeline, self.endpoints(pipeline), now, outcome, failure, notice);
+        Some(other.endpoint)
+    }
+
+    /// Takes an attempt out of those that run.
     pub(super) fn take(&mut self, number: u32) -> Option<Attempt> {
         if !self.is_attempting() || number == 0 {
             return None;

@@ -114,7 +114,8 @@ impl Call {
     #[inline(always)]
     pub(super) fn picked(picked: Picked) -> (Self, Action) {
         let mut call = Self::new(Timestamp::NEVER, None, &Start::default());
-        let action = call.run(Attempt::of(picked, Timestamp::ZERO));
+        call.current = Attempt::of(picked, Timestamp::ZERO);
+        let action = call.run();
         (call, action)
     }
 
@@ -293,11 +294,10 @@ impl Call {
         hint: Hint,
         notice: Notice<'_>,
     ) -> Action {
-        let Some(attempt) = self.take(number) else { return Action::Wait };
         let streaming = self.phase == Phase::Streaming;
-        let endpoint = attempt.endpoint;
-        let endpoints = self.endpoints(pipeline);
-        attempt.finish(pipeline, endpoints, now, ending.outcome(), hint.failure, notice);
+        let (outcome, failure) = (ending.outcome(), hint.failure);
+        let ended = self.finish(pipeline, now, number, outcome, failure, notice);
+        let Some(endpoint) = ended else { return Action::Wait };
         let end = End::Delivered { attempt: number };
         let failed = ending == Ending::Failure;
         if !streaming && pipeline.repeats && !matches!(ending, Ending::Success | Ending::Panicked) {

@@ -273,9 +273,21 @@ impl Pipeline {
     /// Begins a call.
     #[inline]
     pub fn begin(&self, now: Timestamp, start: Start, notice: Notice<'_>) -> (Call, Action) {
-        let mut call = Call::new(now, self.deadline, &start);
-        let action = call.begin(self, now, &start, notice);
-        (call, action)
+        let mut call = None;
+        let action = self.begin_in(&mut call, now, &start, notice);
+        (call.expect("it has just begun"), action)
+    }
+
+    /// Begins a call in its place: moving one costs as much as what it does.
+    #[inline]
+    pub fn begin_in(
+        &self,
+        place: &mut Option<Call>,
+        now: Timestamp,
+        start: &Start,
+        notice: Notice<'_>,
+    ) -> Action {
+        place.insert(Call::new(now, self.deadline, start)).begin(self, now, start, notice)
     }
 
     /// Begins a call without the time, where it goes through and nothing needs to know when it

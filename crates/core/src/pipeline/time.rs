@@ -63,7 +63,7 @@ impl Call {
         now: Timestamp,
         notice: Notice<'_>,
     ) -> Action {
-        let Some(attempt) = self.take(number) else { return Action::Wait };
+        let Some(mut attempt) = self.take(number) else { return Action::Wait };
         let (endpoint, started) = (attempt.endpoint, attempt.started);
         let endpoints = self.endpoints(pipeline);
         attempt.finish(pipeline, endpoints, due, Outcome::Failure, Failure::Timeout, notice);
@@ -99,7 +99,7 @@ impl Call {
         self.deadline = Timestamp::NEVER;
         if !self.callers {
             let running = self.is_attempting();
-            while let Some(attempt) = self.next_running() {
+            while let Some(mut attempt) = self.next_running() {
                 let (endpoints, timeout) = (self.endpoints(pipeline), Failure::Timeout);
                 attempt.finish(pipeline, endpoints, due, Outcome::Failure, timeout, notice);
             }

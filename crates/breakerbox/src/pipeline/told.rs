@@ -1,0 +1,32 @@
+//! What a call says of itself.
+
+use breakerbox_core::pipeline::{DEFAULT_URGENCY, Keys, Start};
+use std::time::Duration;
+
+/// What a call says of itself, kept small: it lies in the future of the call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    pub(super) left: Option<Duration>,
+    /// The hash of what it belongs to.
+    pub(super) key: Option<u64>,
+    pub(super) weight: u32,
+    pub(super) urgency: u8,
+    /// There is somewhere to look for the answer.
+    pub(super) lookup: bool,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self { left: None, key: None, weight: 1, urgency: DEFAULT_URGENCY, lookup: false }
+    }
+}
+
+impl Told {
+    /// The same for the machine. One key stands for whatever a policy may ask.
+    #[inline(always)]
+    pub(super) fn start(&self, repeatable: bool) -> Start {
+        let Self { left, key, weight, urgency, lookup } = *self;
+        let keys = Keys { rate_limit: key, breaker: key, shed: key, chaos: key, spared: false };
+        Start { left, repeatable, hedgeable: repeatable, urgency, weight, lookup, keys }
+    }
+}
