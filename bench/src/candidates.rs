@@ -3,7 +3,7 @@
 use crate::rounds::Case;
 use breakerbox::{BlockingBreaker, Breaker, Control, Pipeline, bulkhead, retry};
 use breakerbox_core::breaker::{self, OpenFor, Settings, Window};
-use breakerbox_core::pipeline::{self, Ending, Event, Start};
+use breakerbox_core::pipeline::{self, Call, Ending, Event, Start};
 use breakerbox_core::{Outcome, Timestamp};
 use failsafe::CircuitBreaker as _;
 use std::hint::black_box;
@@ -181,7 +181,8 @@ pub fn stacks() -> Vec<Case> {
         }),
         Case::new("core: timeout + retry + breaker + bulkhead", move |calls| {
             for _ in 0..calls {
-                let (mut call, _) = machine.begin(coarse(), Start::default(), &mut |_, _| {});
+                let mut call = Call::NEW;
+                machine.begin_in(&mut call, coarse(), &Start::default(), &mut |_, _| {});
                 let ended = Event::ended(1, Ending::Success);
                 black_box(call.step(&machine, coarse(), ended, &mut |_, _| {}));
             }

@@ -80,35 +80,30 @@ impl<C: Clock> Inner<C> {
 
     /// Begins a call of which nothing else is known.
     #[inline(always)]
-    pub(crate) fn begin(&self) -> Result<Call, Stopped> {
-        if !self.watched()
-            && let Some((call, _)) = self.pipeline.begin_timeless()
-        {
-            return Ok(call);
+    pub(crate) fn begin(&self, call: &mut Call) -> Result<(), Stopped> {
+        if !self.watched() && self.pipeline.begin_timeless(call).is_some() {
+            return Ok(());
         }
-        self.begin_timed()
+        self.begin_timed(call)
     }
 
-    fn begin_timed(&self) -> Result<Call, Stopped> {
-        let mut call = None;
-        match self.begin_in(&mut call, &Start::default()) {
+    fn begin_timed(&self, call: &mut Call) -> Result<(), Stopped> {
+        match self.begin_in(call, &Start::default()) {
             Action::Done { end, .. } => Err(self.stopped(end)),
-            Action::Run { .. } | Action::Wait | Action::LookUp => {
-                Ok(call.expect("it has just begun"))
-            }
+            Action::Run { .. } | Action::Wait | Action::LookUp => Ok(()),
         }
     }
 
     /// Begins a call.
     #[inline(always)]
-    pub(crate) fn begin_in(&self, place: &mut Option<Call>, start: &Start) -> Action {
+    pub(crate) fn begin_in(&self, call: &mut Call, start: &Start) -> Action {
         let now = self.clock.now();
-        self.pipeline.begin_in(place, now, start, &mut |_, change| self.changed(change))
+        self.pipeline.begin_in(call, now, start, &mut |_, change| self.changed(change))
     }
 
     /// Whether somebody wants to know of every call how long it took.
     #[inline(always)]
-    fn watched(&self) -> bool {
+    pub(crate) fn watched(&self) -> bool {
         self.latency.is_some() || self.listeners.any()
     }
 
@@ -130,19 +125,20 @@ impl<C: Clock> Inner<C> {
     ) -> Action {
         let step = Step::Ended { attempt, ending, hint };
         if self.watched() || ending == Ending::Panicked {
-            return self.step_watched(call, step);
+            return self.step(call, step);
         }
+        self.step_unwatched(call, step)
+    }
+
+    /// Something has happened to a call of which nobody wants to hear.
+    #[inline(always)]
+    pub(crate) fn step_unwatched(&self, call: &mut Call, step: Step) -> Action {
         call.step(&self.pipeline, self.clock.now(), step, &mut |_, change| self.changed(change))
     }
 
-    /// Something else has happened to a call.
+    /// Something has happened to a call.
     #[inline(never)]
     pub(crate) fn step(&self, call: &mut Call, step: Step) -> Action {
-        self.step_watched(call, step)
-    }
-
-    #[inline(never)]
-    fn step_watched(&self, call: &mut Call, step: Step) -> Action {
         let (begun, now) = (call.begun(), self.clock.now());
         let ending = match step {
             Step::Ended { ending, .. } | Step::Answered { ending } => ending,
@@ -218,11 +214,9 @@ impl<C: Clock> Inner<C> {
 
     /// The caller has gone away, or has its answer.
     #[inline(always)]
-    pub(crate) fn dropped(&self, place: &mut Option<Call>) {
-        if place.as_ref().is_some_and(Call::is_running)
-            && let Some(call) = place.take()
-        {
-            self.cancel(call);
+    pub(crate) fn dropped(&self, call: &mut Call) {
+        if call.is_running() {
+            self.cancel(std::mem::replace(call, Call::NEW));
         }
     }
 

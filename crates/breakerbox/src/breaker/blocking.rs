@@ -7,7 +7,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::inner::Inner;
 use crate::{Error, Event, ListenerId, Rejection};
 use breakerbox_core::breaker::{Control, State};
-use breakerbox_core::pipeline::Ending;
+use breakerbox_core::pipeline::{Call, Ending};
 
 /// A circuit breaker around blocking operations.
 ///
@@ -177,10 +177,10 @@ impl<'a, C: Clock, K, F> BlockingProtection<'a, C, K, F> {
         F: Recover<T, E>,
     {
         let Self { inner, classify, fallback } = self;
-        let mut call = match inner.begin() {
-            Ok(call) => call,
-            Err(stopped) => return inner.instead(fallback, Err(stopped.into())),
-        };
+        let mut call = Call::NEW;
+        if let Err(stopped) = inner.begin(&mut call) {
+            return inner.instead(fallback, Err(stopped.into()));
+        }
         let guard = PanicGuard { inner, call: &mut call };
         let result = operation();
         let ending = Ending::from(classify.classify(&result));

@@ -20,7 +20,7 @@ pin_project_lite::pin_project! {
         operation: Option<Op>,
         classify: K,
         fallback: Option<F>,
-        call: Option<Call>,
+        call: Call,
         #[pin]
         running: Option<Fut>,
         // Made when the operation is first pending, if time matters at all.
@@ -76,7 +76,7 @@ impl<'a, C: Clock, Op, Fut, K, F> Calling<'a, C, Op, Fut, K, F> {
             operation: Some(operation),
             classify,
             fallback: Some(fallback),
-            call: None,
+            call: Call::NEW,
             running: None,
             timer: None,
         }
@@ -98,22 +98,17 @@ where
         let mut this = self.project();
         let inner = *this.inner;
         if let Some(operation) = this.operation.take() {
-            match inner.begin() {
-                Ok(call) => *this.call = Some(call),
-                Err(stopped) => {
-                    return Poll::Ready(instead(inner, this.fallback, Err(stopped.into())));
-                }
+            if let Err(stopped) = inner.begin(this.call) {
+                return Poll::Ready(instead(inner, this.fallback, Err(stopped.into())));
             }
-            let call = this.call.as_mut().expect("it has just begun");
-            let guard = PanicGuard { inner, call };
+            let guard = PanicGuard { inner, call: &mut *this.call };
             this.running.set(Some(operation()));
             guard.passed();
         }
         let polled = {
             // After a panic the call is there, and over.
-            let call = this.call.as_mut().filter(|call| call.is_running());
-            let call = call.expect("a call is not polled again after its end");
-            let guard = PanicGuard { inner, call };
+            assert!(this.call.is_running(), "a call is not polled again after its end");
+            let guard = PanicGuard { inner, call: &mut *this.call };
             let running = this.running.as_mut().as_pin_mut();
             let running = running.expect("a call is not polled again after its end");
             let polled = running.poll(cx).map(|result| {
@@ -133,7 +128,7 @@ where
                 })
             }
             Poll::Pending => loop {
-                let call = this.call.as_mut().expect("a pending operation has its call");
+                let call = &mut *this.call;
                 let due = call.due();
                 if due == Timestamp::NEVER {
                     return Poll::Pending;
@@ -145,7 +140,6 @@ where
                 std::task::ready!(timer.expect("it has just been made").poll(cx));
                 this.timer.set(None);
                 if let Some(stopped) = inner.time_passed(call) {
-                    *this.call = None;
                     this.running.set(None);
                     return Poll::Ready(instead(inner, this.fallback, Err(stopped.into())));
                 }

@@ -31,7 +31,7 @@ use std::sync::Arc;
 #[must_use = "a permit that is dropped counts as a call given up"]
 pub struct Permit<'a, C: Clock = SystemClock> {
     inner: Holder<'a, C>,
-    call: Option<Call>,
+    call: Call,
     /// It was taken while its thread was already unwinding: that panic is not this call's.
     unwinding: bool,
 }
@@ -75,8 +75,10 @@ impl<'a, C: Clock> Permit<'a, C> {
     }
 
     fn take(inner: Holder<'a, C>) -> Result<Self, Rejection> {
-        match inner.begin() {
-            Ok(call) => Ok(Self { inner, call: Some(call), unwinding: std::thread::panicking() }),
+        let mut permit = Self { inner, call: Call::NEW, unwinding: std::thread::panicking() };
+        let Self { inner, call, .. } = &mut permit;
+        match inner.begin(call) {
+            Ok(()) => Ok(permit),
             Err(Stopped::Rejected(rejection)) => Err(rejection),
             Err(Stopped::Timeout(_)) => unreachable!("a call that just begins has all its time"),
         }
@@ -99,21 +101,18 @@ impl<'a, C: Clock> Permit<'a, C> {
 
     /// The call ended so.
     pub fn record(mut self, outcome: Outcome) {
-        if let Some(mut call) = self.call.take() {
-            self.inner.ended(&mut call, outcome.into());
-        }
+        let Self { inner, call, .. } = &mut self;
+        inner.ended(call, outcome.into());
     }
 }
 
 impl<C: Clock> Drop for Permit<'_, C> {
     fn drop(&mut self) {
-        if let Some(mut call) = self.call.take() {
-            if std::thread::panicking() && !self.unwinding {
-                self.inner.ended(&mut call, Ending::Panicked);
-            } else {
-                self.inner.cancel(call);
-            }
+        let Self { inner, call, unwinding } = self;
+        if call.is_running() && std::thread::panicking() && !*unwinding {
+            inner.ended(call, Ending::Panicked);
         }
+        inner.dropped(call);
     }
 }
 

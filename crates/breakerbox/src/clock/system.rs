@@ -51,6 +51,7 @@ impl SystemClock {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod sys {
     use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
+    use std::sync::OnceLock;
     use std::time::Duration;
 
     pub(super) const HAS_COARSE: bool = true;
@@ -68,8 +69,12 @@ mod sys {
     }
 
     pub(super) fn tick(coarse: bool) -> Duration {
-        let clock = if coarse { ClockId::MonotonicCoarse } else { ClockId::Monotonic };
-        duration(clock_getres(clock))
+        // It is asked for with every timer, and does not change.
+        static TICKS: [OnceLock<Duration>; 2] = [const { OnceLock::new() }; 2];
+        *TICKS[usize::from(coarse)].get_or_init(|| {
+            let clock = if coarse { ClockId::MonotonicCoarse } else { ClockId::Monotonic };
+            duration(clock_getres(clock))
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Calls of blocking operations through a pipeline.
 
-use super::calling::{PanicGuard, injected};
+use super::calling::{PanicGuard, injected, step_ended};
 use super::faults::Faults;
 use super::plan::Plan;
 use super::prepared::{Blocking, PipelineCall};
@@ -10,7 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::inner::Inner;
 use crate::{Error, ListenerId};
 use breakerbox_core::breaker::Control;
-use breakerbox_core::pipeline::{Action, Call, End, Event};
+use breakerbox_core::pipeline::{Action, Call, End, Ending, Event};
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::thread::Thread;
@@ -91,7 +91,7 @@ impl<C: Clock> BlockingPipeline<C> {
 /// Gives up a call that unwinds.
 struct Unwinding<'a, C: Clock> {
     inner: &'a Inner<C>,
-    call: Option<Call>,
+    call: Call,
 }
 
 impl<C: Clock> Drop for Unwinding<'_, C> {
@@ -109,19 +109,59 @@ pub(super) fn call<C: Clock, T, E, P: Plan<T, E>>(
     mut plan: P,
     mut operation: impl FnMut() -> Result<T, E>,
 ) -> Result<P::Answer, Error<E>> {
-    let mut unwinding = Unwinding { inner, call: None };
-    let mut action = inner.begin_in(&mut unwinding.call, &told.start(repeatable));
-    let call = unwinding.call.as_mut().expect("it has just begun");
-    let mut last = None;
+    let mut unwinding = Unwinding { inner, call: Call::NEW };
+    let call = &mut unwinding.call;
+    let action = inner.begin_in(call, &told.start(repeatable));
+    let Action::Run { attempt, .. } = action else {
+        return go_on(inner, call, plan, operation, &action, None);
+    };
+    if call.fault(attempt).is_some() {
+        return go_on(inner, call, plan, operation, &action, None);
+    }
+    let (result, ending) = run(inner, call, attempt, &plan, &mut operation);
+    if ending == Ending::Success && !inner.watched() {
+        let action = inner.step_unwatched(call, Event::ended(attempt, ending));
+        if let Action::Done { end: End::Delivered { .. }, fallback } = action {
+            return plan.answer(inner, result.map_err(Error::Inner), fallback);
+        }
+    }
+    let action = step_ended(inner, call, &plan, attempt, ending, &result);
+    go_on(inner, call, plan, operation, &action, Some(result.map_err(Error::Inner)))
+}
+
+/// Runs the operation.
+#[inline(always)]
+fn run<C: Clock, T, E>(
+    inner: &Inner<C>,
+    call: &mut Call,
+    attempt: u32,
+    plan: &impl Plan<T, E>,
+    operation: &mut impl FnMut() -> Result<T, E>,
+) -> (Result<T, E>, Ending) {
+    let guard = PanicGuard { inner, call, attempt };
+    let result = operation();
+    let ending = plan.ending(&result);
+    guard.passed();
+    (result, ending)
+}
+
+/// Whatever is not the plain way.
+#[inline(never)]
+fn go_on<C: Clock, T, E, P: Plan<T, E>>(
+    inner: &Inner<C>,
+    call: &mut Call,
+    mut plan: P,
+    mut operation: impl FnMut() -> Result<T, E>,
+    action: &Action,
+    mut last: Option<Result<T, Error<E>>>,
+) -> Result<P::Answer, Error<E>> {
+    let mut action = *action;
     loop {
         action = match action {
             Action::Run { attempt, .. } => match held_up(inner, call, attempt) {
                 None => {
-                    let guard = PanicGuard { inner, call, attempt };
-                    let result = operation();
-                    let (ending, hint) = plan.judge(&result);
-                    let action = inner.attempt_ended(guard.call, attempt, ending, hint);
-                    guard.passed();
+                    let (result, ending) = run(inner, call, attempt, &plan, &mut operation);
+                    let action = step_ended(inner, call, &plan, attempt, ending, &result);
                     last = Some(result.map_err(Error::Inner));
                     action
                 }

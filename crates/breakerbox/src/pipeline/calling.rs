@@ -31,7 +31,7 @@ pin_project_lite::pin_project! {
         operation: O,
         plan: P,
         told: Told,
-        call: Option<Call>,
+        call: Call,
         // The operation of the attempt of this number.
         number: u32,
         #[pin]
@@ -103,8 +103,8 @@ impl<C: Clock> PanicGuard<'_, C> {
     }
 }
 
-/// What an attempt came to, how that is judged, and what the machine made of it.
-type Ended<T, E> = (Result<T, Error<E>>, Ending, Action);
+/// What an attempt came to, and what that counts as.
+type Ended<T, E> = (Result<T, E>, Ending);
 
 impl<'a, C: Clock, O: Operation, P> PipelineCalling<'a, C, O, P> {
     #[inline(always)]
@@ -114,7 +114,7 @@ impl<'a, C: Clock, O: Operation, P> PipelineCalling<'a, C, O, P> {
             operation,
             plan,
             told,
-            call: None,
+            call: Call::NEW,
             number: 0,
             running: None,
             rare: None,
@@ -128,7 +128,7 @@ impl<'a, C: Clock, O: Operation, P> PipelineCalling<'a, C, O, P> {
     fn start(self: Pin<&mut Self>, attempt: u32) {
         let mut this = self.project();
         let inner = *this.inner;
-        let call = this.call.as_mut().expect("an attempt has its call");
+        let call = this.call;
         if let Some(fault) = call.fault(attempt) {
             Rare::of(this.rare).faults.add(attempt, fault, inner.clock.now());
             return;
@@ -168,23 +168,15 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.call.is_none() {
+        if !self.call.has_begun() {
             let this = self.as_mut().project();
-            match this.inner.begin_in(this.call, &this.told.start(O::REPEATABLE)) {
-                Action::Run { attempt, .. } => self.as_mut().start(attempt),
-                action => return self.go_on(cx, Some(action)),
-            }
+            let action = this.inner.begin_in(this.call, &this.told.start(O::REPEATABLE));
+            let Action::Run { attempt, .. } = action else { return self.go_on(cx, &action) };
+            self.as_mut().start(attempt);
         }
         match self.as_mut().poll_running(cx) {
-            Some((result, ending, Action::Done { end: End::Delivered { .. }, fallback })) => {
-                self.as_mut().project().running.set(None);
-                Poll::Ready(self.deliver(result, ending, fallback))
-            }
-            Some((result, ending, action)) => {
-                Rare::of(self.as_mut().project().rare).last = Some((ending, result));
-                self.go_on(cx, Some(action))
-            }
-            None => self.go_on(cx, None),
+            Some(ended) => self.ended(cx, ended),
+            None => self.wait(cx),
         }
     }
 }
@@ -204,9 +196,60 @@ where
         let this = self.project();
         let running = this.running.as_pin_mut()?;
         // After a panic the call is there, and over.
-        let call = this.call.as_mut().filter(|call| call.is_running());
-        let call = call.expect("a call is not polled again after its end");
-        poll_attempt(this.inner, call, this.plan, *this.number, running, cx)
+        assert!(this.call.is_running(), "a call is not polled again after its end");
+        poll_attempt(this.inner, this.call, this.plan, *this.number, running, cx)
+    }
+
+    /// The operation inside has ended. What the machine says to that is large: where it is the usual,
+    /// it stays where it is.
+    #[inline(always)]
+    fn ended(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        (result, ending): Ended<O::Value, O::Error>,
+    ) -> Poll<Result<P::Answer, Error<O::Error>>> {
+        let this = self.as_mut().project();
+        if ending != Ending::Success || this.inner.watched() {
+            return self.ended_otherwise(cx, result, ending);
+        }
+        let event = Event::ended(*this.number, ending);
+        let action = this.inner.step_unwatched(this.call, event);
+        if let Action::Done { end: End::Delivered { .. }, fallback } = action {
+            self.as_mut().project().running.set(None);
+            let result = result.map_err(Error::Inner);
+            return Poll::Ready(self.deliver(result, ending, fallback));
+        }
+        self.go_on(cx, &action)
+    }
+
+    /// Nothing to do but to wait for the operation inside, or for time.
+    #[inline]
+    fn wait(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<P::Answer, Error<O::Error>>> {
+        let this = self.as_mut().project();
+        if this.rare.is_some() || this.call.is_queued() {
+            return self.go_on(cx, &Action::Wait);
+        }
+        let due = this.call.due();
+        ready!(poll_timer(this.inner, this.timer, this.timer_at, due, cx));
+        let action = this.inner.step(this.call, Event::Time);
+        self.go_on(cx, &action)
+    }
+
+    #[inline(never)]
+    fn ended_otherwise(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        result: Result<O::Value, O::Error>,
+        ending: Ending,
+    ) -> Poll<Result<P::Answer, Error<O::Error>>> {
+        let mut this = self.as_mut().project();
+        let action = step_ended(this.inner, this.call, this.plan, *this.number, ending, &result);
+        this.running.set(None);
+        Rare::of(this.rare).last = Some((ending, result.map_err(Error::Inner)));
+        self.go_on(cx, &action)
     }
 
     /// Whatever is not the plain way: carries out what the machine says until there is nothing to do
@@ -215,9 +258,9 @@ where
     fn go_on(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        mut next: Option<Action>,
+        said: &Action,
     ) -> Poll<Result<P::Answer, Error<O::Error>>> {
-        let mut began = false;
+        let (mut next, mut began) = (Some(*said), false);
         loop {
             self.as_mut().drop_stopped();
             match next.take() {
@@ -232,12 +275,13 @@ where
                 Some(Action::Wait) | None => {}
             }
             if std::mem::take(&mut began)
-                && let Some((result, ending, action)) = self.as_mut().poll_running(cx)
+                && let Some((result, ending)) = self.as_mut().poll_running(cx)
             {
                 let mut this = self.as_mut().project();
+                let (call, number) = (this.call, *this.number);
+                next = Some(step_ended(this.inner, call, this.plan, number, ending, &result));
                 this.running.set(None);
-                Rare::of(this.rare).last = Some((ending, result));
-                next = Some(action);
+                Rare::of(this.rare).last = Some((ending, result.map_err(Error::Inner)));
                 continue;
             }
             match self.as_mut().poll_others(cx) {
@@ -264,12 +308,13 @@ where
     fn poll_others(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<O::Value, O::Error>> {
         let mut this = self.project();
         let inner = *this.inner;
-        let call = this.call.as_mut().expect("a call that goes on has begun");
+        let call = this.call;
         if let Some(rare) = this.rare.as_deref_mut() {
             for (number, running) in &mut rare.beside {
                 let polled = poll_attempt(inner, call, this.plan, *number, running.as_mut(), cx);
-                if let Some((result, ending, action)) = polled {
-                    rare.last = Some((ending, result));
+                if let Some((result, ending)) = polled {
+                    let action = step_ended(inner, call, this.plan, *number, ending, &result);
+                    rare.last = Some((ending, result.map_err(Error::Inner)));
                     return Poll::Ready(Turn::Did(action));
                 }
             }
@@ -305,17 +350,7 @@ where
             }
             let fault = this.rare.as_ref().map_or(Timestamp::NEVER, |rare| rare.faults.next());
             let due = call.due().min(fault);
-            if due == Timestamp::NEVER {
-                this.timer.set(None);
-                return Poll::Pending;
-            }
-            if this.timer.is_none() || *this.timer_at != due {
-                this.timer.set(Some(inner.clock.sleep_until(due)));
-                *this.timer_at = due;
-            }
-            let timer = this.timer.as_mut().as_pin_mut();
-            ready!(timer.expect("it has just been made").poll(cx));
-            this.timer.set(None);
+            ready!(poll_timer(inner, this.timer.as_mut(), this.timer_at, due, cx));
             if inner.clock.now() >= call.due() {
                 return Poll::Ready(Turn::Did(inner.step(call, Event::Time)));
             }
@@ -325,7 +360,7 @@ where
     /// Drops the operations of attempts that are over.
     fn drop_stopped(self: Pin<&mut Self>) {
         let mut this = self.project();
-        let Some(call) = this.call else { return };
+        let call = this.call;
         if this.running.is_some() && !call.runs(*this.number) {
             this.running.set(None);
         }
@@ -380,6 +415,29 @@ enum Turn<T, E> {
     Found(Found<T, E>, Action),
 }
 
+/// Waits until `due` with the one timer that a call has.
+#[inline]
+fn poll_timer<C: Clock>(
+    inner: &Inner<C>,
+    mut timer: Pin<&mut Option<C::Sleep>>,
+    timer_at: &mut Timestamp,
+    due: Timestamp,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    if due == Timestamp::NEVER {
+        timer.set(None);
+        return Poll::Pending;
+    }
+    if timer.is_none() || *timer_at != due {
+        timer.set(Some(inner.clock.sleep_until(due)));
+        *timer_at = due;
+    }
+    let sleep = timer.as_mut().as_pin_mut().expect("it has just been made");
+    ready!(sleep.poll(cx));
+    timer.set(None);
+    Poll::Ready(())
+}
+
 /// Polls the operation of an attempt.
 #[inline(always)]
 fn poll_attempt<C: Clock, T, E>(
@@ -393,14 +451,31 @@ fn poll_attempt<C: Clock, T, E>(
     let guard = PanicGuard { inner, call, attempt };
     let ended = match running.poll(cx) {
         Poll::Ready(result) => {
-            let (ending, hint) = plan.judge(&result);
-            let action = inner.attempt_ended(guard.call, attempt, ending, hint);
-            Some((result.map_err(Error::Inner), ending, action))
+            let ending = plan.ending(&result);
+            Some((result, ending))
         }
         Poll::Pending => None,
     };
     guard.passed();
     ended
+}
+
+/// Tells the machine, and whoever listens, that an attempt has ended.
+pub(super) fn step_ended<C: Clock, T, E>(
+    inner: &Inner<C>,
+    call: &mut Call,
+    plan: &impl Plan<T, E>,
+    attempt: u32,
+    ending: Ending,
+    result: &Result<T, E>,
+) -> Action {
+    if ending == Ending::Success {
+        return inner.attempt_ended(call, attempt, ending, Hint::NONE);
+    }
+    let guard = PanicGuard { inner, call, attempt };
+    let hint = plan.hint(result);
+    guard.passed();
+    inner.attempt_ended(call, attempt, ending, hint)
 }
 
 /// Chaos ends an attempt that has not been made.

@@ -16,8 +16,11 @@ pub trait Plan<T, E> {
     /// What its caller gets when all goes well.
     type Answer;
 
-    /// How a result is judged.
-    fn judge(&self, result: &Result<T, E>) -> (Ending, Hint);
+    /// What a result counts as.
+    fn ending(&self, result: &Result<T, E>) -> Ending;
+
+    /// What else is known of one that is no success.
+    fn hint(&self, result: &Result<T, E>) -> Hint;
 
     /// Looks whether the answer is there, or on its way. `None`: it is not.
     fn poll_look_up(&mut self, cx: &mut Context<'_>, now: Timestamp) -> Poll<Option<Found<T, E>>>;
@@ -64,8 +67,12 @@ where
     type Answer = F::Answer;
 
     #[inline(always)]
-    fn judge(&self, result: &Result<T, E>) -> (Ending, Hint) {
-        judge(&self.classify, &self.hints, result)
+    fn ending(&self, result: &Result<T, E>) -> Ending {
+        self.classify.classify(result).into()
+    }
+
+    fn hint(&self, result: &Result<T, E>) -> Hint {
+        self.hints.hint(result)
     }
 
     #[inline(always)]
@@ -97,16 +104,4 @@ where
     ) -> Result<F::Answer, Error<E>> {
         self.answer(inner, found.map(|(value, _)| value), instead)
     }
-}
-
-/// How a result is judged. What is known of a success does not matter.
-#[inline(always)]
-pub(super) fn judge<T, E>(
-    classify: &impl Classify<T, E>,
-    hints: &impl Hints<T, E>,
-    result: &Result<T, E>,
-) -> (Ending, Hint) {
-    let ending = Ending::from(classify.classify(result));
-    let hint = if ending == Ending::Success { Hint::NONE } else { hints.hint(result) };
-    (ending, hint)
 }

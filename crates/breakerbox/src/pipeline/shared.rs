@@ -3,7 +3,7 @@
 use super::calling::PipelineCalling;
 use super::hints::{Hints, NoHints};
 use super::operation::Repeatable;
-use super::plan::{Alone, Found, Plan, judge};
+use super::plan::{Alone, Found, Plan};
 use super::prepared::{Async, PipelineCall};
 use super::{Pipeline, kept::Kept};
 use crate::clock::{Clock, SystemClock};
@@ -225,8 +225,12 @@ where
 {
     type Answer = Answer<T>;
 
-    fn judge(&self, result: &Result<T, E>) -> (Ending, Hint) {
-        judge(&self.alone.classify, &self.alone.hints, result)
+    fn ending(&self, result: &Result<T, E>) -> Ending {
+        self.alone.classify.classify(result).into()
+    }
+
+    fn hint(&self, result: &Result<T, E>) -> Hint {
+        self.alone.hints.hint(result)
     }
 
     fn poll_look_up(&mut self, cx: &mut Context<'_>, now: Timestamp) -> Poll<Option<Found<T, E>>> {

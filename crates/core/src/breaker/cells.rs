@@ -37,12 +37,11 @@ impl Cells {
     #[inline(always)]
     pub(super) fn write<R>(&self, first: &Cell, write: impl FnOnce(&Cell) -> R) -> R {
         let slot = slot::current();
-        if self.owner.load(Ordering::Relaxed) == slot {
-            write(first)
-        } else if let Some(cell) = self.other(slot) {
-            write(cell)
-        } else {
-            self.write_rarely(first, slot, write)
+        // One place to write at, so that what is written can be inlined there.
+        let owns_first = self.owner.load(Ordering::Relaxed) == slot;
+        match if owns_first { Some(first) } else { self.other(slot) } {
+            Some(cell) => write(cell),
+            None => self.write_rarely(first, slot, write),
         }
     }
 

@@ -49,7 +49,7 @@ impl Attempt {
     /// The same where one has been. Attempts are written in place: moving them about costs more than
     /// what they do.
     #[inline(always)]
-    fn pick(&mut self, picked: Picked, started: Timestamp) {
+    pub(super) fn pick(&mut self, picked: Picked, started: Timestamp) {
         let Picked { endpoint, permit } = picked;
         self.endpoint = endpoint;
         self.permit = permit;

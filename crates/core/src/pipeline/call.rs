@@ -1,6 +1,6 @@
 //! One call on its way through a pipeline: what it is and how it is stepped.
 
-use super::action::{Action, Due, End, Ending, Event, Hint, Keys, Rank, Start};
+use super::action::{Action, DEFAULT_URGENCY, Due, End, Ending, Event, Hint, Keys, Rank, Start};
 use super::attempt::Attempt;
 use super::gates::accepted;
 use super::{Notice, Pipeline};
@@ -67,6 +67,8 @@ pub(super) struct More {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
+    /// It has not begun.
+    New,
     /// Nothing runs, and nothing will.
     Idle,
     /// It waits for its turn at the rate limit.
@@ -88,35 +90,52 @@ pub(super) enum Phase {
 }
 
 impl Call {
+    /// A call that has not begun: the place for one.
+    pub const NEW: Self = Self {
+        begun: Timestamp::NEVER,
+        deadline: Timestamp::NEVER,
+        next: Timestamp::NEVER,
+        callers: false,
+        repeatable: true,
+        hedgeable: true,
+        urgency: DEFAULT_URGENCY,
+        phase: Phase::New,
+        charged: false,
+        counted: false,
+        attempts: 0,
+        current: Attempt::NONE,
+        hedge_at: Timestamp::NEVER,
+        more: None,
+    };
+
+    /// It begins: only what differs from a new one is written.
     #[inline(always)]
-    pub(super) fn new(now: Timestamp, deadline: Option<Duration>, start: &Start) -> Self {
+    pub(super) fn set(&mut self, now: Timestamp, deadline: Option<Duration>, start: &Start) {
+        if self.phase != Phase::New {
+            *self = Self::NEW;
+        }
         let after = |duration: Option<Duration>| duration.map_or(Timestamp::NEVER, |it| now + it);
         let (ours, callers) = (after(deadline), after(start.left));
-        Self {
-            begun: now,
-            deadline: ours.min(callers),
-            next: Timestamp::NEVER,
-            callers: callers < ours,
-            repeatable: start.repeatable,
-            hedgeable: start.hedgeable,
-            urgency: start.urgency,
-            phase: Phase::Idle,
-            charged: false,
-            counted: false,
-            attempts: 0,
-            current: Attempt::NONE,
-            hedge_at: Timestamp::NEVER,
-            more: None,
-        }
+        self.begun = now;
+        self.deadline = ours.min(callers);
+        self.callers = callers < ours;
+        self.repeatable = start.repeatable;
+        self.hedgeable = start.hedgeable;
+        self.urgency = start.urgency;
+        self.phase = Phase::Idle;
     }
 
-    /// A call whose only attempt may start, at a time that nobody needs.
+    /// Its only attempt may start, at a time that nobody needs.
     #[inline(always)]
-    pub(super) fn picked(picked: Picked) -> (Self, Action) {
-        let mut call = Self::new(Timestamp::NEVER, None, &Start::default());
-        call.current = Attempt::of(picked, Timestamp::ZERO);
-        let action = call.run();
-        (call, action)
+    pub(super) fn picked(&mut self, picked: Picked) -> Action {
+        self.current.pick(picked, Timestamp::ZERO);
+        self.run()
+    }
+
+    /// Whether it has begun.
+    #[inline]
+    pub fn has_begun(&self) -> bool {
+        self.phase != Phase::New
     }
 
     #[inline]
@@ -178,7 +197,7 @@ impl Call {
     /// Whether there is something that [`cancel`](Self::cancel) would have to give back.
     #[inline]
     pub fn is_running(&self) -> bool {
-        self.phase != Phase::Idle
+        !matches!(self.phase, Phase::New | Phase::Idle)
     }
 
     /// Whether an attempt runs; if not, the operation of the last one is to be dropped.

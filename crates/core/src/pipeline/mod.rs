@@ -273,31 +273,32 @@ impl Pipeline {
     /// Begins a call.
     #[inline]
     pub fn begin(&self, now: Timestamp, start: Start, notice: Notice<'_>) -> (Call, Action) {
-        let mut call = None;
+        let mut call = Call::NEW;
         let action = self.begin_in(&mut call, now, &start, notice);
-        (call.expect("it has just begun"), action)
+        (call, action)
     }
 
-    /// Begins a call in its place: moving one costs as much as what it does.
+    /// Begins a call where it lies, from [`Call::NEW`]: moving one costs as much as what it does.
     #[inline]
     pub fn begin_in(
         &self,
-        place: &mut Option<Call>,
+        call: &mut Call,
         now: Timestamp,
         start: &Start,
         notice: Notice<'_>,
     ) -> Action {
-        place.insert(Call::new(now, self.deadline, start)).begin(self, now, start, notice)
+        call.set(now, self.deadline, start);
+        call.begin(self, now, start, notice)
     }
 
     /// Begins a call without the time, where it goes through and nothing needs to know when it
     /// began; else [`begin`](Self::begin) is to be asked. It saves reading the clock.
     #[inline(always)]
-    pub fn begin_timeless(&self) -> Option<(Call, Action)> {
+    pub fn begin_timeless(&self, call: &mut Call) -> Option<Action> {
         if !self.timeless {
             return None;
         }
-        Some(Call::picked(self.endpoints.pick_closed()?))
+        Some(call.picked(self.endpoints.pick_closed()?))
     }
 
     /// The endpoints of a key that is new.

@@ -30,7 +30,7 @@ impl Call {
             Phase::Waiting | Phase::WaitingForBreaker => self.attempt(pipeline, now, notice),
             Phase::WaitingForRate => self.ask_for_turn(pipeline, now, notice),
             Phase::Running => self.running_due(pipeline, due, now, notice),
-            Phase::Idle | Phase::Streaming | Phase::LookingUp => Action::Wait,
+            Phase::New | Phase::Idle | Phase::Streaming | Phase::LookingUp => Action::Wait,
         }
     }
 
