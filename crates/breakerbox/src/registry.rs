@@ -1,5 +1,6 @@
 //! Breakers by name.
 
+use crate::Name;
 use crate::breaker::{Breaker, BuildError, Builder};
 use crate::clock::{Clock, SystemClock};
 use std::collections::BTreeMap;
@@ -50,7 +51,7 @@ impl<C: Clock> Registry<C> {
     /// The breaker of this name; if there is none it is made.
     ///
     /// # Errors
-    /// Its settings are refused, or the registry is full.
+    /// Its settings are refused, it has another name, or the registry is full.
     pub fn or_insert_with(
         &self,
         name: &str,
@@ -60,6 +61,9 @@ impl<C: Clock> Registry<C> {
             return Ok(breaker);
         }
         let made = make(Builder::named(name)).map_err(RegistryError::Build)?;
+        if made.name().as_str() != name {
+            return Err(RegistryError::Name { name: name.into(), made: made.name().clone() });
+        }
         let mut breakers = self.write();
         if let Some(breaker) = breakers.get(name) {
             // Somebody else was quicker.
@@ -126,6 +130,13 @@ impl<C: Clock> fmt::Debug for Registry<C> {
 pub enum RegistryError {
     /// The settings were refused.
     Build(BuildError),
+    /// What was made has another name.
+    Name {
+        /// The name that was asked for.
+        name: String,
+        /// The name of what was made.
+        made: Name,
+    },
     /// It holds as many breakers as it may.
     Full {
         /// The breaker that found no place.
@@ -139,6 +150,11 @@ impl fmt::Display for RegistryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Build(error) => error.fmt(f),
+            Self::Name { name, made } => write!(
+                f,
+                "breaker `{made}` was made where `{name}` was asked for: make it with the builder \
+                 that is handed in"
+            ),
             Self::Full { name, capacity } => write!(
                 f,
                 "there is no room for breaker `{name}`: the registry holds {capacity} already; \

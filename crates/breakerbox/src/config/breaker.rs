@@ -64,7 +64,7 @@ config_table! {
         /// By how much each further opening is longer.
         factor: f64 = number(1.0..=1000.0), default 2.0;
         /// No opening is longer than this.
-        max: Duration = duration(), default "60s";
+        max: Duration = duration(), optional "60s, or `initial` where that is longer";
         /// Whether durations are spread, so that many clients do not come back at once.
         jitter: bool = boolean(), default true;
     }
@@ -103,10 +103,11 @@ fn window() -> impl Kind<Value = Window> {
 
 fn growing_open_for() -> impl Kind<Value = OpenFor> {
     table::<OpenForTable>().then(|table, _, _| {
+        let (initial, max) = (table.initial.required()?, table.max.optional()?);
         Some(OpenFor {
-            initial: table.initial.required()?,
+            initial,
             factor: table.factor.required()?,
-            max: table.max.required()?,
+            max: max.unwrap_or_else(|| OpenFor::default().max.max(initial)),
             jitter: table.jitter.required()?,
         })
     })

@@ -239,11 +239,11 @@ fn grpc(word: &str) -> Option<Failure> {
 
 /// `5xx` are all statuses from 500 to 599; `"503"` is 503.
 fn class(word: &str) -> Option<Condition> {
-    if let Ok(status @ 100..=599) = word.parse() {
-        return Some(Condition::Statuses(status, status));
-    }
-    let hundreds: u16 = word.strip_suffix("xx")?.parse().ok()?;
-    (1..=5).contains(&hundreds).then(|| Condition::Statuses(hundreds * 100, hundreds * 100 + 99))
+    let first = word.strip_suffix("xx").map(|digit| format!("{digit}00"));
+    let status = first.as_deref().unwrap_or(word);
+    let digits = status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
+    let status: u16 = status.parse().ok().filter(|status| digits && (100..600).contains(status))?;
+    Some(Condition::Statuses(status, status + if first.is_some() { 99 } else { 0 }))
 }
 
 fn all(conditions: Vec<Located<Condition>>) -> When {

@@ -105,3 +105,16 @@ fn a_registry_can_have_a_clock_of_its_own() {
     let states: Vec<_> = registry.iter().map(|breaker: Breaker<_>| breaker.state()).collect();
     assert_eq!(states, [State::HalfOpen]);
 }
+
+#[test]
+fn a_breaker_is_not_kept_under_another_name() {
+    let registry = Registry::new();
+    let error =
+        registry.or_insert_with("right", |_| Breaker::builder("wrong").build()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "breaker `wrong` was made where `right` was asked for: make it with the builder that is \
+         handed in"
+    );
+    assert!(registry.is_empty());
+}

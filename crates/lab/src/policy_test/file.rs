@@ -45,7 +45,7 @@ config::table! {
     /// Steps that are run one after the other, on a fresh policy at the start of time.
     struct CaseTable {
         /// What the case shows.
-        name: String = text(), required;
+        name: String = text().then(name), required;
         /// The seed of everything random.
         seed: u64 = integer(0..=i64::MAX as u64), optional "that of the file";
         /// The steps.
@@ -176,7 +176,8 @@ impl Kind for PolicyKind {
     }
 
     fn read(&self, node: Node<'_>, reader: &mut Reader) -> Option<Self::Value> {
-        let value = if node.has("config") {
+        // No policy has a key of these names.
+        let value = if node.has("config") || node.has("upstream") {
             let table = table::<ElsewhereTable>().read(node, reader)?;
             let (file, upstream) = (table.config.required()?, table.upstream.required()?);
             PolicySource::Elsewhere { file, upstream }
@@ -193,6 +194,14 @@ impl Kind for PolicyKind {
 
 fn values<T>(list: Vec<Located<T>>) -> Vec<T> {
     list.into_iter().map(|located| located.value).collect()
+}
+
+fn name(name: String, node: Node<'_>, reader: &mut Reader) -> Option<String> {
+    if name.trim().is_empty() {
+        let fix = "say what the case shows, such as \"opens on the third failure\"";
+        return reader.refuse(node, Refusal::new("is empty", fix));
+    }
+    Some(name)
 }
 
 /// A word of a few, with the nearest one in the fix.
@@ -304,7 +313,7 @@ fn refuse_unless(
     }
 }
 
-fn looks(table: LookTable, _: Node<'_>, _: &mut Reader) -> Option<Expect> {
+fn looks(table: LookTable, node: Node<'_>, reader: &mut Reader) -> Option<Expect> {
     let all = [
         ("state", table.state.optional()?),
         ("executed", table.executed.optional()?),
@@ -328,7 +337,13 @@ fn looks(table: LookTable, _: Node<'_>, _: &mut Reader) -> Option<Expect> {
         ("limit", table.limit.optional()?),
     ];
     let given = all.into_iter().filter_map(|(name, wanted)| Some((name, wanted?)));
-    Some(Expect::Looks(Looks(given.collect())))
+    let given: Vec<_> = given.collect();
+    if given.is_empty() {
+        let fix = "write what is to be seen, such as `expect = { state = \"open\" }`";
+        reader.error(node.span(), "`expect` looks at nothing", fix);
+        return None;
+    }
+    Some(Expect::Looks(Looks(given)))
 }
 
 /// Makes one step of the keys that are given, and refuses those that do not go together.
@@ -389,11 +404,17 @@ fn step(table: StepTable, node: Node<'_>, reader: &mut Reader) -> Option<Step> {
             None => Step::Call { calling, times: times.unwrap_or(1), expect: seen },
         },
         "finish" => {
-            let Some(outcome) = outcome.filter(|outcome| *outcome != Scripted::Hang) else {
-                let fix = "add for example `outcome = \"ok\"`";
+            let fix = "add for example `outcome = \"ok\"`";
+            let Some(outcome) = outcome else {
                 reader.error(node.span(), "`finish` does not say how the operation ends", fix);
                 return None;
             };
+            if outcome == Scripted::Hang {
+                let fix = "write how it ends, for example `outcome = \"ok\"`";
+                let message = "`outcome` of a `finish` is `hang`, and the operation is to end";
+                reader.error(node.find("outcome"), message, fix);
+                return None;
+            }
             Step::Finish { name: finishes?, outcome, expect: seen }
         }
         "await" => Step::Await { name: awaits?, expect: seen },
@@ -449,7 +470,7 @@ fn all_started(case: &Case, reader: &mut Reader) -> bool {
         if !started.contains(&name.as_str()) {
             let meant = closest(name, started.iter().copied());
             let fix = match meant {
-                Some(meant) => format!("did you mean \"{meant}\"?"),
+                Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("begin it before with `start = \"{name}\"`"),
             };
             let message = format!("no call {} was started in this case", quoted(name));

@@ -48,7 +48,7 @@ fn run_case(file: &TestFile, case: &Case, text: &str) -> CaseReport {
                 text: text.get(step.span.start..step.span.end).unwrap_or_default().to_owned(),
                 expected: unmet.expected,
                 actual: unmet.actual,
-                trace: world.trace().to_vec(),
+                trace: world.trace(),
             };
             return CaseReport { failure: Some(failure), ..passed };
         }

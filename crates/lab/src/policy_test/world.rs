@@ -33,7 +33,10 @@ pub(super) struct World {
     pub(super) executed: u64,
     pub(super) rejected: u64,
     pub(super) elapsed: Option<Duration>,
-    trace: Vec<String>,
+    /// The last lines of what happened.
+    trace: VecDeque<String>,
+    /// How many there were.
+    trace_length: usize,
 }
 
 /// What a policy says of calls that only a driver can tell.
@@ -74,6 +77,8 @@ struct Operation {
 
 /// HTTP methods that change nothing (RFC 9110, section 9.2.1).
 const SAFE: [&str; 4] = ["GET", "HEAD", "OPTIONS", "TRACE"];
+/// A failing case shows so many lines of what happened.
+const TRACE: usize = 200;
 
 /// Calls that are to be looked at.
 #[derive(Default)]
@@ -114,7 +119,8 @@ impl World {
             executed: 0,
             rejected: 0,
             elapsed: None,
-            trace: Vec::new(),
+            trace: VecDeque::new(),
+            trace_length: 0,
         }
     }
 
@@ -127,8 +133,10 @@ impl World {
     }
 
     /// What happened so far, a line each.
-    pub(super) fn trace(&self) -> &[String] {
-        &self.trace
+    pub(super) fn trace(&self) -> Vec<String> {
+        let left_out = self.trace_length.saturating_sub(self.trace.len());
+        let note = (left_out > 0).then(|| format!("({left_out} lines before are left out)"));
+        note.into_iter().chain(self.trace.iter().cloned()).collect()
     }
 
     /// Begins a call; what it does at this very instant is done.
@@ -528,12 +536,20 @@ impl World {
 
     fn log_changes(&mut self, changes: &[Transition]) {
         for Transition { from, to, at, cause, .. } in changes {
-            self.trace.push(format!("{at:?} breaker: {from} to {to}: {cause}"));
+            self.push(format!("{at:?} breaker: {from} to {to}: {cause}"));
         }
     }
 
     fn log(&mut self, line: String) {
-        self.trace.push(format!("{:?} {line}", self.now));
+        self.push(format!("{:?} {line}", self.now));
+    }
+
+    fn push(&mut self, line: String) {
+        if self.trace.len() == TRACE {
+            self.trace.pop_front();
+        }
+        self.trace.push_back(line);
+        self.trace_length += 1;
     }
 }
 

@@ -137,11 +137,6 @@ fn settings_that_contradict_each_other() {
              as long as `initial`",
         ),
         (
-            "[breaker]\nopen_for = { initial = '90s' }",
-            "2:12 error: `open_for.max` of 60s is shorter than the initial 90s; make `max` at \
-             least as long as `initial`",
-        ),
-        (
             "breaker.successes_to_close = 3\nbreaker.probes = 2",
             "1:30 error: `successes_to_close` is 3, but only 2 probes are admitted; raise \
              `probes` or lower `successes_to_close`, or the circuit can never close",
@@ -259,4 +254,15 @@ fn defaults_in_the_schema_are_true() {
     assert_eq!(described("min_calls").split(',').next(), Some("20"));
     assert_eq!(described("probes"), "`successes_to_close`, else 1.");
     assert_eq!(described("open_for"), "5s, doubling to 60s, with jitter.");
+}
+
+#[test]
+fn a_longer_first_opening_moves_the_default_maximum_on() {
+    let (policy, _) =
+        Policy::parse("policy.toml", "breaker.open_for = { initial = '90s' }").unwrap();
+    let open_for = policy.breaker.unwrap().open_for.unwrap();
+    assert_eq!(
+        (open_for.initial, open_for.max),
+        (Duration::from_secs(90), Duration::from_secs(90))
+    );
 }

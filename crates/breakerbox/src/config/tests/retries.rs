@@ -70,6 +70,13 @@ fn a_longer_first_delay_moves_the_default_maximum_on() {
 }
 
 #[test]
+fn kinds_and_classes_may_be_in_capitals() {
+    let on = parsed("{ on = ['5XX', 'Connect', '503'] }").settings.on;
+    assert!(on.repeats(Failure::Status(599), true) && on.repeats(Failure::Connect, true));
+    assert!(!on.repeats(Failure::Status(499), true));
+}
+
+#[test]
 fn what_a_retry_refuses() {
     for (table, message) in [
         ("{ attempts = 0 }", "1:22 error: `attempts` is 0; give an integer from 1 to 100"),
@@ -86,6 +93,16 @@ fn what_a_retry_refuses() {
         (
             "{ on = ['conect'] }",
             "1:17 error: `on[0]` is `conect`; write a kind such as \"connect\", a status such as \
+             503 or \"5xx\", or a gRPC code such as \"unavailable\"",
+        ),
+        (
+            "{ on = ['+503'] }",
+            "1:17 error: `on[0]` is `+503`; write a kind such as \"connect\", a status such as \
+             503 or \"5xx\", or a gRPC code such as \"unavailable\"",
+        ),
+        (
+            "{ on = ['+5xx'] }",
+            "1:17 error: `on[0]` is `+5xx`; write a kind such as \"connect\", a status such as \
              503 or \"5xx\", or a gRPC code such as \"unavailable\"",
         ),
         ("{ on = [99] }", "1:17 error: `on[0]` is 99; give an integer from 100 to 599"),
