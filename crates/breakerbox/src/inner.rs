@@ -293,8 +293,9 @@ impl<C: Clock> Inner<C> {
         self.tell(|| EventKind::Fallback);
     }
 
-    pub(crate) fn control(&self, breaker: &breaker::Breaker, control: Control) {
-        breaker.control(control, self.clock.now(), &mut |change| self.changed(change));
+    pub(crate) fn control(&self, control: Control) -> bool {
+        let notice: Notice<'_> = &mut |_, change| self.changed(change);
+        self.pipeline.control(0, control, self.clock.now(), notice)
     }
 
     pub(crate) fn import(&self, breaker: &breaker::Breaker, memory: Memory) {

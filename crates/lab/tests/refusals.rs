@@ -40,12 +40,12 @@ fn what_steps_are_refused_for() {
         ),
         (
             "{ start = 'a', call = 'hang' }, { finish = 'a', outcome = 'hang' }",
-            "test.toml:4:71 error: `outcome` of a `finish` is `hang`, and the operation is to end \
+            "test.toml:4:69 error: `outcome` of a `finish` is `hang`, and the operation is to end \
              fix: write how it ends, for example `outcome = \"ok\"`",
         ),
         (
             "{ start = 'a', call = 'hang' }, { finish = 'a' }",
-            "test.toml:4:45 error: `finish` does not say how the operation ends fix: add for example \
+            "test.toml:4:43 error: `finish` does not say how the operation ends fix: add for example \
              `outcome = \"ok\"`",
         ),
     ] {

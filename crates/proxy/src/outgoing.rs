@@ -71,6 +71,14 @@ impl Outgoing {
         }
     }
 
+    /// Its method, while there may be another attempt.
+    pub(crate) fn method(&self) -> Option<&Method> {
+        match self {
+            Self::Once(_) => None,
+            Self::Again { method, .. } => Some(method),
+        }
+    }
+
     /// Whether there may be more than one attempt.
     pub(crate) fn is_for_more(&self) -> bool {
         matches!(self, Self::Again { .. })

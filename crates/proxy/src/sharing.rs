@@ -4,20 +4,25 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use breakerbox::core::Timestamp;
 use breakerbox::core::coalesce::{Following as Now, Joined};
 use breakerbox::core::pipeline::{Action, Ending};
-use bytes::BytesMut;
-use http::header::CONTENT_LENGTH;
-use http::{Request, Response};
-use http_body::Body;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body::{Body, Frame};
+use tokio::time::Instant;
 
 use crate::answers;
 use crate::body::ResponseBody;
 use crate::headers;
 use crate::policies::{Flight, Policies};
 use crate::shelf::{Answer, Asked, Following, Leading, Shelf};
+
+/// So long an answer of unknown length is held back, for others to have it too.
+const HELD_BACK: Duration = Duration::from_millis(100);
 
 /// A request whose answer may be others' as well.
 #[derive(Debug)]
@@ -124,64 +129,80 @@ impl Sharing {
         self.policies.now()
     }
 
-    /// Gives an answer to those who wait for it and those who will ask, if it is for them too. It is
-    /// read as far as that needs, which is no further than the longest body that is kept.
+    /// Gives an answer to those who wait for it and those who will ask, if it is for them too.
+    ///
+    /// A short one is read whole first: those who wait are not to wait for a slow client as well. One
+    /// of unknown length is held back for a moment only; then it goes on as it comes, nobody waits for
+    /// it any longer, and it is kept if it turns out to be short.
     pub(crate) async fn give(
         &mut self,
         response: Response<ResponseBody>,
     ) -> Response<ResponseBody> {
         let policies = Arc::clone(&self.policies);
         let Some(shelf) = policies.shelf() else { return response };
+        let max_body = shelf.max_body();
         let length = response.headers().get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
-        let too_long = length
-            .and_then(|it| it.parse().ok())
-            .is_some_and(|it: u64| it > shelf.max_body() as u64);
-        let head = self
-            .found
-            .is_none()
-            .then(|| Answer::new(&response, Default::default(), &self.asked, self.now()));
-        if too_long || head.flatten().is_none() {
+        let length = length.and_then(|it| it.parse::<u64>().ok());
+        let streams = length.is_none() && is_event_stream(response.headers());
+        let shared = self.found.is_none() && answers_many(&response, &self.asked);
+        if !shared || streams || length.is_some_and(|length| length > max_body as u64) {
             self.told(None);
             return response;
         }
         let (parts, mut body) = response.into_parts();
+        let until = length.is_none().then(|| Instant::now() + HELD_BACK);
         let mut all = BytesMut::new();
-        loop {
-            let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+        let read = loop {
+            let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx));
+            let frame = match until {
+                None => frame.await,
+                Some(until) => match tokio::time::timeout_at(until, frame).await {
+                    Ok(frame) => frame,
+                    Err(_) => break Read::Part(None),
+                },
+            };
             match frame {
-                None => break,
+                None => break Read::All,
                 Some(Err(_)) => {
                     // The client has not had its head yet, and need not be cut off.
                     self.told(None);
                     return answers::body_failed(policies.name());
                 }
-                Some(Ok(frame)) => {
-                    let long = frame
-                        .data_ref()
-                        .is_none_or(|data| all.len() + data.len() > shelf.max_body());
-                    if long {
-                        self.told(None);
-                        let mut read = VecDeque::new();
-                        if !all.is_empty() {
-                            read.push_back(http_body::Frame::data(all.freeze()));
-                        }
-                        read.push_back(frame);
-                        return Response::from_parts(parts, ResponseBody::begun(read, body));
-                    }
-                    if let Some(data) = frame.data_ref() {
+                Some(Ok(frame)) => match frame.data_ref() {
+                    Some(data) if all.len() + data.len() <= max_body => {
                         all.extend_from_slice(data);
                     }
-                }
+                    _ => break Read::Part(Some(frame)),
+                },
             }
-        }
+        };
         let all = all.freeze();
-        let response = Response::from_parts(parts, ResponseBody::full(all.clone()));
-        let answer = Answer::new(&response, all, &self.asked, self.now());
-        if let Some(answer) = &answer {
-            shelf.keep(&self.asked, Arc::clone(answer));
+        let Read::Part(frame) = read else {
+            let response = Response::from_parts(parts, ResponseBody::full(all.clone()));
+            let answer = Answer::new(&response, all, &self.asked, self.now());
+            if let Some(answer) = &answer {
+                shelf.keep(&self.asked, Arc::clone(answer));
+            }
+            self.told(answer);
+            return response;
+        };
+        self.told(None);
+        let mut begun = VecDeque::new();
+        if !all.is_empty() {
+            begun.push_back(Frame::data(all));
         }
-        self.told(answer);
-        response
+        // With a frame in hand it is too long, or has trailers, which are not kept.
+        let keeping = frame.is_none().then(|| {
+            let head = Response::from_parts(parts.clone(), ());
+            Keeping::new(&policies, self.asked.clone(), head)
+        });
+        begun.extend(frame);
+        let body = ResponseBody::begun(begun, body);
+        let body = match keeping {
+            Some(keeping) => body.kept_by(keeping),
+            None => body,
+        };
+        Response::from_parts(parts, body)
     }
 
     /// Tells those who wait.
@@ -201,6 +222,63 @@ impl Drop for Sharing {
         }
         if let Some(follows) = self.follows.take() {
             groups.give_up(follows);
+        }
+    }
+}
+
+/// How an answer was read.
+enum Read {
+    All,
+    /// There is more of it, this frame for instance.
+    Part(Option<Frame<Bytes>>),
+}
+
+/// Whether an answer with this head may be given to others who ask the same.
+fn answers_many(head: &Response<ResponseBody>, asked: &Asked) -> bool {
+    Answer::new(head, Bytes::new(), asked, Timestamp::ZERO).is_some()
+}
+
+/// A stream of events has no end that anybody waits for.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let is = |it: &str| {
+        media_type.get(..it.len()).is_some_and(|it2| it2.eq_ignore_ascii_case(it.as_bytes()))
+    };
+    is("text/event-stream") || is("application/grpc")
+}
+
+/// An answer that is on its way to its client, and kept if it comes to its end and is short.
+#[derive(Debug)]
+pub(crate) struct Keeping {
+    policies: Arc<Policies>,
+    asked: Asked,
+    head: Response<()>,
+    all: BytesMut,
+}
+
+impl Keeping {
+    fn new(policies: &Arc<Policies>, asked: Asked, head: Response<()>) -> Self {
+        Self { policies: Arc::clone(policies), asked, head, all: BytesMut::new() }
+    }
+
+    /// Whether it is still worth it after this frame.
+    pub(crate) fn add(&mut self, frame: &Frame<Bytes>) -> bool {
+        let max = self.policies.shelf().map_or(0, Shelf::max_body);
+        match frame.data_ref() {
+            Some(data) if self.all.len() + data.len() <= max => {
+                self.all.extend_from_slice(data);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// It has come to its end.
+    pub(crate) fn end(self) {
+        let Some(shelf) = self.policies.shelf() else { return };
+        let now = self.policies.now();
+        if let Some(answer) = Answer::new(&self.head, self.all.freeze(), &self.asked, now) {
+            shelf.keep(&self.asked, answer);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use breakerbox::config::{Chaos, KeyOf};
 use breakerbox::core::pipeline::{DEFAULT_URGENCY, Keys, Start};
+use breakerbox::core::shed;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Uri};
 
@@ -53,19 +54,34 @@ pub(crate) fn start(
         repeatable,
         // A body is read once, so two attempts at a time cannot both have it.
         hedgeable: method.is_safe() && !has_body,
-        urgency: urgency(headers).filter(|_| peer.trusted).unwrap_or(DEFAULT_URGENCY),
+        urgency: urgency(headers, policy.shed.as_ref())
+            .filter(|_| peer.trusted)
+            .unwrap_or(DEFAULT_URGENCY),
         weight: 1,
         lookup: policies.shares_answers() && !has_body && may_be_shared(method, headers),
         keys,
     }
 }
 
-/// Whether the answer to a request may be given to others: nobody has said who asks, and all of it is
-/// asked for.
+/// Whether the answer to a request may be given to others: nobody has said who asks, all of it is asked
+/// for, and it does not depend on what the client has already.
 fn may_be_shared(method: &Method, headers: &HeaderMap) -> bool {
-    use http::header::{AUTHORIZATION, COOKIE, RANGE};
+    use http::header::{
+        AUTHORIZATION, COOKIE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+        IF_UNMODIFIED_SINCE, RANGE,
+    };
+    const OWN: [HeaderName; 8] = [
+        AUTHORIZATION,
+        COOKIE,
+        RANGE,
+        IF_MATCH,
+        IF_NONE_MATCH,
+        IF_MODIFIED_SINCE,
+        IF_UNMODIFIED_SINCE,
+        IF_RANGE,
+    ];
     matches!(*method, Method::GET | Method::HEAD)
-        && ![AUTHORIZATION, COOKIE, RANGE].iter().any(|name| headers.contains_key(name))
+        && !OWN.iter().any(|name| headers.contains_key(name))
 }
 
 /// What a key is for this request. What is missing is a key too, the same for all.
@@ -87,13 +103,18 @@ fn meets(chaos: &Chaos, headers: &HeaderMap) -> bool {
     values.any(|value| wanted.as_ref().is_none_or(|wanted| value.as_bytes() == wanted.as_bytes()))
 }
 
-/// The urgency of a `Priority` header: the parameter `u` of a list of parameters, 0 to 7.
-fn urgency(headers: &HeaderMap) -> Option<u8> {
+/// The urgency of a `Priority` header: the parameter `u` of a list of parameters, 0 to 7, or else the
+/// name of a class.
+fn urgency(headers: &HeaderMap, shed: Option<&shed::Settings>) -> Option<u8> {
     let value = headers.get(PRIORITY)?.to_str().ok()?;
     let parameters = value.split(',').map(str::trim);
     // As in every dictionary of structured fields the last one counts.
-    let urgency = parameters.filter_map(|parameter| parameter.strip_prefix("u=")).next_back()?;
-    urgency.split(';').next()?.trim().parse().ok().filter(|urgency| *urgency <= 7)
+    let urgency = parameters.clone().filter_map(|it| it.strip_prefix("u=")).next_back();
+    if let Some(urgency) = urgency {
+        return urgency.split(';').next()?.trim().parse().ok().filter(|urgency| *urgency <= 7);
+    }
+    let classes = parameters.filter_map(|it| shed?.urgency(it.split(';').next()?.trim()));
+    classes.last()
 }
 
 /// The deadline of a gRPC call: up to eight digits and a unit.
@@ -138,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_urgency_of_a_priority() {
-        let of = |value| urgency(&headers("priority", value));
+        let of = |value| urgency(&headers("priority", value), None);
         assert_eq!(of("u=1"), Some(1));
         assert_eq!(of("i, u=7"), Some(7));
         assert_eq!(of("u=2;x=1, i"), Some(2));
@@ -146,6 +167,17 @@ mod tests {
         for none in ["u=8", "u=-1", "u", "i", "", "urgent"] {
             assert_eq!(of(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn a_class_stands_for_its_urgency() {
+        let mut settings = shed::Settings::default();
+        settings.classes.insert("checkout".to_owned(), 1);
+        let of = |value| urgency(&headers("priority", value), Some(&settings));
+        assert_eq!(of("checkout"), Some(1));
+        assert_eq!(of("i, sheddable"), Some(7));
+        assert_eq!(of("checkout, u=4"), Some(4));
+        assert_eq!(of("unheard-of"), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use breakerbox::core::pipeline::Action;
 use http::{HeaderValue, Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use crate::answers;
 use crate::body::{ResponseBody, Upload, discard_upload};
@@ -94,9 +95,10 @@ impl Upstream {
         peer: &Peer,
     ) -> Response<ResponseBody> {
         let mut sending = Sending { upstream: self, outgoing, sharing };
+        let began = Instant::now();
         let response = match flight.answer(action, &mut sending).await {
             Ok(response) => self.pass_on(response, flight),
-            Err(over) => match self.other_upstream(&over, &mut sending, peer).await {
+            Err(over) => match self.other_upstream(&over, &mut sending, peer, began).await {
                 Some(response) => response,
                 None => self.instead(over, sending.sharing.as_ref()),
             },
@@ -114,6 +116,7 @@ impl Upstream {
         over: &Over,
         sending: &mut Sending<'_>,
         peer: &Peer,
+        began: Instant,
     ) -> Option<Response<ResponseBody>> {
         if !over.fallback {
             return None;
@@ -124,9 +127,17 @@ impl Upstream {
         if has_stale.is_some() || !sending.outgoing.is_kept() {
             return None;
         }
+        let mut start = sending.outgoing.start(peer, &other.policies)?;
+        // What this one has worked on must not be done twice, unless that does no harm.
+        if !over.stopped.never_sent() && !self.policies.may_repeat(sending.outgoing.method()) {
+            return None;
+        }
+        if let Some(left) = &mut start.left {
+            // The time of the client goes on.
+            *left = left.checked_sub(began.elapsed()).filter(|left| !left.is_zero())?;
+        }
         self.policies.counts().count(Kind::Fallback);
         let outgoing = std::mem::replace(&mut sending.outgoing, Outgoing::Once(None));
-        let start = outgoing.start(peer, &other.policies)?;
         let (flight, action) = Flight::begin(&other.policies, start);
         let response = other.carry_out(flight, action, outgoing, None, peer);
         // It may have a fallback of its own; the file has no circle of them.

@@ -209,7 +209,7 @@ impl<C: Clock> Breaker<C> {
 
     /// Opens, isolates, closes or disables the breaker by hand.
     pub fn control(&self, control: Control) {
-        self.inner.control(self.inner.breaker(), control);
+        self.inner.control(control);
     }
 
     /// Calls `listener` on every event. It runs on the thread of the call, after the change and

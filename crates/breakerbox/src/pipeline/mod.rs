@@ -164,22 +164,11 @@ impl<C: Clock> Pipeline<C> {
         Some(breaker.state(self.inner.clock.now()))
     }
 
-    /// Opens, isolates, closes or disables the breaker by hand, and those of all keys. False if there
+    /// Opens, isolates, closes or disables the breaker by hand, and those of all keys: keys that come
+    /// later are isolated, disabled or only measured as well, until that is taken back. False if there
     /// is none.
     pub fn control(&self, control: Control) -> bool {
-        let pipeline = &self.inner.pipeline;
-        let Some(breaker) = pipeline.endpoints().breaker(0) else { return false };
-        self.inner.control(breaker, control);
-        if let Some(keyed) = pipeline.keyed_breakers() {
-            let mut all = Vec::new();
-            keyed.for_each(|key, _| all.push(key));
-            for endpoints in all.into_iter().filter_map(|key| keyed.peek(key)) {
-                if let Some(breaker) = endpoints.breaker(0) {
-                    self.inner.control(breaker, control);
-                }
-            }
-        }
-        true
+        self.inner.control(control)
     }
 
     /// What the breaker would have to know to go on as it is after a restart. The breakers of keys are

@@ -83,8 +83,12 @@ impl Call {
         if next >= self.deadline || self.is_too_late(retry, next) {
             return Scheduled::No;
         }
-        // An open breaker ends the retries at once, not after a delay for nothing.
-        if let Some(rejected) = self.endpoints(pipeline).open_at(next, now) {
+        // An open breaker ends the retries at once, not after a delay for nothing; one that is waited
+        // for is waited for as a repetition, which counts and is paid for.
+        let open = self.endpoints(pipeline).open_at(next, now);
+        if let Some(rejected) = open
+            && !retry.on.waits_for_breaker()
+        {
             return Scheduled::Rejected(rejected);
         }
         if pipeline.budget.as_ref().is_some_and(|budget| !budget.withdraw(now)) {
@@ -96,7 +100,7 @@ impl Call {
         self.hedge_at = Timestamp::NEVER;
         let more = self.more();
         (more.retries, more.delay) = (retries + 1, delay);
-        Scheduled::Yes
+        open.map_or(Scheduled::Yes, Scheduled::Rejected)
     }
 
     /// Whether no attempt may begin then any more.

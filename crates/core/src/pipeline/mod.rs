@@ -34,7 +34,7 @@ pub use call::Call;
 pub use settings::Settings;
 
 use crate::adaptive_limit::AdaptiveLimit;
-use crate::breaker::Transition;
+use crate::breaker::{Control, State, Transition};
 use crate::bulkhead::Bulkhead;
 use crate::chaos::Chaos;
 use crate::endpoints::Endpoints;
@@ -301,11 +301,46 @@ impl Pipeline {
         Some(call.picked(self.endpoints.pick_closed()?))
     }
 
+    /// Does what a person says to the breaker of an endpoint, and to those of all its keys. Keys that
+    /// come later are isolated, disabled or only measured as well, until that is taken back.
+    ///
+    /// False if there is no breaker.
+    pub fn control(
+        &self,
+        endpoint: usize,
+        control: Control,
+        now: Timestamp,
+        notice: Notice<'_>,
+    ) -> bool {
+        let Some(breaker) = self.endpoints.breaker(endpoint) else { return false };
+        breaker.control(control, now, &mut |change| notice(endpoint, change));
+        if let Some(keyed) = &self.keyed_breakers {
+            keyed.for_each(|_, endpoints| {
+                if let Some(breaker) = endpoints.breaker(endpoint) {
+                    breaker.control(control, now, &mut |change| notice(endpoint, change));
+                }
+            });
+        }
+        true
+    }
+
     /// The endpoints of a key that is new.
     #[cold]
     fn new_endpoints(&self, key: u64, now: Timestamp) -> Endpoints {
         let rules = self.endpoints.breaker(0).map(|breaker| Arc::clone(breaker.rules()));
-        Endpoints::new(self.endpoints.count(), rules, now, key)
+        let endpoints = Endpoints::new(self.endpoints.count(), rules, now, key);
+        for endpoint in 0..endpoints.count() {
+            let both = self.endpoints.breaker(endpoint).zip(endpoints.breaker(endpoint));
+            let Some((shared, new)) = both else { continue };
+            let control = match shared.state(now) {
+                State::Isolated => Control::Isolate,
+                State::Disabled => Control::Disable,
+                State::MetricsOnly => Control::MetricsOnly,
+                State::Closed | State::Open | State::HalfOpen => continue,
+            };
+            new.control(control, now, &mut |_| {});
+        }
+        endpoints
     }
 
     /// The delay before a repetition.

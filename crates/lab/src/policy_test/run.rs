@@ -65,6 +65,7 @@ fn rules(policy: &Policy) -> Rules {
         methods: methods.unwrap_or_else(Retry::idempotent),
         keyed_rate: policy.rate_limit.as_ref().is_some_and(|limit| limit.key.is_some()),
         keyed_breaker: policy.breaker_key.is_some(),
+        keyed_chaos: policy.chaos.as_ref().is_some_and(|chaos| chaos.key.is_some()),
         only_stale: policy.fallback.as_ref().is_some_and(only_stale),
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Rules {
     pub(super) keyed_rate: bool,
     /// There is a breaker for each key.
     pub(super) keyed_breaker: bool,
+    /// Calls of one key meet the same chaos.
+    pub(super) keyed_chaos: bool,
     /// The fallback is the last good answer, and nothing else.
     pub(super) only_stale: bool,
 }
@@ -186,14 +188,16 @@ impl World {
             rate_limit: key.filter(|_| self.rules.keyed_rate),
             breaker: key.filter(|_| self.rules.keyed_breaker),
             shed: key,
-            chaos: key,
+            chaos: key.filter(|_| self.rules.keyed_chaos),
             spared: false,
         };
         let safe = |method: &String| SAFE.contains(&method.as_str());
         let hedgeable = calling.method.as_ref().is_none_or(safe);
         let start = Start::default();
         let urgency = calling.priority.unwrap_or(start.urgency);
-        Start { repeatable, hedgeable, urgency, lookup: repeatable, keys, ..start }
+        // As over HTTP only what is asked for, and changes nothing, has an answer for others.
+        let lookup = calling.method.as_deref().is_none_or(|it| matches!(it, "GET" | "HEAD"));
+        Start { repeatable, hedgeable, urgency, lookup, keys, ..start }
     }
 
     /// The number of a call that was started under this name.
@@ -272,9 +276,8 @@ impl World {
 
     pub(super) fn control(&mut self, control: Control) {
         let mut changes = Vec::new();
-        let endpoints = self.pipeline.endpoints();
-        for breaker in (0..endpoints.count()).filter_map(|number| endpoints.breaker(number)) {
-            breaker.control(control, self.now, &mut |it| changes.push(it));
+        for endpoint in 0..self.pipeline.endpoints().count() {
+            self.pipeline.control(endpoint, control, self.now, &mut |_, it| changes.push(it));
         }
         self.log_changes(&changes);
     }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::idle::{Expired, IdleTimer};
 use crate::pool::{UpstreamBody, UpstreamBodyError};
+use crate::sharing::Keeping;
 
 /// What the client gets: an upstream's body passed on frame by frame with its trailers, or an
 /// answer of the gateway's own.
@@ -32,6 +33,8 @@ enum Source {
     Full(Option<Bytes>),
     /// What has been read already, and the rest.
     Begun(VecDeque<Frame<Bytes>>, Box<ResponseBody>),
+    /// A body that is kept for others too, unless it turns out to be too long.
+    Kept(Box<ResponseBody>, Option<Box<Keeping>>),
     Over,
 }
 
@@ -96,6 +99,15 @@ impl ResponseBody {
         }
     }
 
+    /// The same, kept for others when it has come to its end.
+    pub(crate) fn kept_by(self, keeping: Keeping) -> Self {
+        Self {
+            source: Source::Kept(Box::new(self), Some(Box::new(keeping))),
+            idle: IdleTimer::new(Duration::MAX, None),
+            on_end: EndHook(None),
+        }
+    }
+
     /// Bounds the whole body: at `deadline` it ends with an error.
     ///
     /// The deadline is looked at whenever the body is asked for more. While its client does not read
@@ -108,7 +120,12 @@ impl ResponseBody {
 
     /// When it must be over, if that is bounded.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        if self.is_end_stream() { None } else { self.idle.deadline() }
+        match &self.source {
+            Source::Begun(_, rest) => rest.deadline(),
+            Source::Kept(body, _) => body.deadline(),
+            _ if self.is_end_stream() => None,
+            _ => self.idle.deadline(),
+        }
     }
 
     /// Calls `on_end` exactly once: at the end of the body, or when it is dropped before.
@@ -162,6 +179,7 @@ impl Body for ResponseBody {
                     None => Pin::new(&mut **rest).poll_frame(cx),
                 };
             }
+            Source::Kept(body, keeping) => return poll_kept(body, keeping, cx),
             Source::Upstream(body) => Pin::new(body).poll_frame(cx),
             Source::Full(bytes) => Poll::Ready(bytes.take().map(|all| Ok(Frame::data(all)))),
             Source::Over => return Poll::Ready(None),
@@ -200,6 +218,7 @@ impl Body for ResponseBody {
             Source::Upstream(body) => body.is_end_stream(),
             Source::Full(bytes) => bytes.is_none(),
             Source::Begun(read, rest) => read.is_empty() && rest.is_end_stream(),
+            Source::Kept(body, keeping) => keeping.is_none() && body.is_end_stream(),
             // The error was handed on, yet nobody may take that for an end.
             Source::Over => false,
         }
@@ -211,9 +230,30 @@ impl Body for ResponseBody {
             Source::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |all| all.len() as u64))
             }
-            Source::Begun(..) | Source::Over => SizeHint::default(),
+            Source::Begun(..) | Source::Kept(..) | Source::Over => SizeHint::default(),
         }
     }
+}
+
+/// Hands a frame on, and keeps it as long as that is worth it.
+fn poll_kept(
+    body: &mut ResponseBody,
+    keeping: &mut Option<Box<Keeping>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, ResponseBodyError>>> {
+    let polled = std::task::ready!(Pin::new(&mut *body).poll_frame(cx));
+    let mut over = polled.is_none();
+    if let (Some(kept), Some(result)) = (keeping.as_mut(), &polled) {
+        if result.as_ref().is_ok_and(|frame| kept.add(frame)) {
+            over = body.is_end_stream();
+        } else {
+            *keeping = None;
+        }
+    }
+    if over && let Some(kept) = keeping.take() {
+        kept.end();
+    }
+    Poll::Ready(polled)
 }
 
 impl Drop for ResponseBody {

@@ -98,6 +98,15 @@ pub enum Stopped {
 }
 
 impl Stopped {
+    /// Whether the upstream cannot have worked on it.
+    pub fn never_sent(&self) -> bool {
+        match self {
+            Self::Rejected(_) => true,
+            Self::NoResponse(error) => error.never_sent(),
+            Self::Answered | Self::Timeout(_) | Self::Failed(_) | Self::Kept(_) => false,
+        }
+    }
+
     /// The reason in one word, as `breakerbox-reason` says it.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -24,9 +24,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use breakerbox::clock::{Clock as _, SystemClock};
 use breakerbox::config::{Policy, Retry};
 use breakerbox::core::breaker::{Breaker, SettingsError};
-use breakerbox::core::pipeline::Pipeline;
+use breakerbox::core::pipeline::{Notice, Pipeline};
 use breakerbox::core::{Histogram, Timestamp};
 use breakerbox::{Control, State, Transition};
+
+use http::Method;
 
 use crate::config::{Config, Upstream};
 use crate::shelf::Shelf;
@@ -169,6 +171,15 @@ impl Policies {
         self.shelf.as_ref()
     }
 
+    /// Whether doing this twice does no harm.
+    pub fn may_repeat(&self, method: Option<&Method>) -> bool {
+        let Some(method) = method else { return false };
+        match &self.policy.retry {
+            Some(retry) => retry.may_repeat(method.as_str()),
+            None => Retry::idempotent().iter().any(|it| it == method.as_str()),
+        }
+    }
+
     /// A number for a key, which nobody outside can foresee.
     pub fn hash(&self, key: impl Hash) -> u64 {
         self.hasher.hash_one(key)
@@ -230,25 +241,39 @@ impl Policies {
     pub fn control(&self, name: &str, control: Control) -> bool {
         let now = self.now();
         let mut found = false;
-        for (endpoint, (breaker_name, breaker)) in self.breakers().enumerate() {
+        for (endpoint, (breaker_name, _)) in self.breakers().enumerate() {
             if name == self.name || name == breaker_name {
-                breaker.control(control, now, &mut |change| self.changed(endpoint, change));
-                found = true;
+                // One line is enough, however many keys there are.
+                let mut changes = 0;
+                let notice: Notice<'_> = &mut |endpoint, change| {
+                    changes += 1;
+                    if changes == 1 {
+                        self.changed(endpoint, change);
+                    } else {
+                        self.count_change(endpoint, change);
+                    }
+                };
+                found |= self.pipeline.control(endpoint, control, now, notice);
             }
         }
         found
+    }
+
+    fn count_change(&self, endpoint: usize, Transition { from, to, .. }: Transition) {
+        counts::count(&self.transitions[endpoint][from as usize][to as usize]);
     }
 
     /// A line in the log for every change of state.
     #[cold]
     fn changed(&self, endpoint: usize, change: Transition) {
         let Transition { from, to, cause, .. } = change;
-        counts::count(&self.transitions[endpoint][from as usize][to as usize]);
+        self.count_change(endpoint, change);
         let breaker = &self.breakers[endpoint];
+        let of = if self.policy.breaker_key.is_some() { " of one key" } else { "" };
         if to == State::Open {
-            tracing::warn!(%breaker, %from, %to, %cause, "circuit breaker opened");
+            tracing::warn!(%breaker, %from, %to, %cause, "circuit breaker{of} opened");
         } else {
-            tracing::info!(%breaker, %from, %to, %cause, "circuit breaker changed");
+            tracing::info!(%breaker, %from, %to, %cause, "circuit breaker{of} changed");
         }
     }
 }

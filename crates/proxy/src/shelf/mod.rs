@@ -111,6 +111,8 @@ impl Shelf {
 
     /// How many answers are kept, about.
     pub fn len(&self) -> u64 {
+        // Else it lags behind.
+        self.answers.run_pending_tasks();
         self.answers.entry_count()
     }
 

@@ -17,6 +17,7 @@ mod http2;
 mod patterns;
 mod real_servers;
 mod retry;
+mod shared_answers;
 mod slow_clients;
 mod streaming;
 mod support;

@@ -144,6 +144,25 @@ pub(crate) fn channel() -> (BodySender, AnyBody) {
     (sender, body.boxed())
 }
 
+/// A body that comes in these pieces, each after a pause but the first.
+pub(crate) fn slowly<B: Into<Bytes>>(
+    pieces: impl IntoIterator<Item = B, IntoIter: Send + 'static>,
+    pause: Duration,
+) -> AnyBody
+where
+    B: Send + 'static,
+{
+    let (sender, body) = channel();
+    let mut pieces = pieces.into_iter();
+    tokio::spawn(async move {
+        while let Some(piece) = pieces.next() {
+            sender.data(piece).await;
+            tokio::time::sleep(pause).await;
+        }
+    });
+    body
+}
+
 /// A sum that changes when bytes are lost, doubled or swapped (FNV-1a, 64 bits).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Checksum {
