@@ -94,3 +94,56 @@ fn statistics_and_events_tell_one_story() {
 fn a_test_on_paused_time_takes_no_time() {
     assert_eq!(output("test_with_paused_time"), "37 s have passed, and no time at all\n");
 }
+
+#[test]
+fn each_pattern_has_an_example_that_does_what_it_says() {
+    for (example, printed) in [
+        (
+            "retry_a_flaky_call",
+            "Ok(\"a post\") after 3 attempts\n\
+             Err(Inner(\"no answer\")) after one attempt\n\
+             Err(Inner(\"not found\")) after one attempt\n\
+             2 retries in all\n",
+        ),
+        ("hedge_a_slow_call", "Ok(\"found\") after 70ms, with 2 attempts\n"),
+        (
+            "limit_concurrency",
+            "nightly batch: the bulkhead of `reports` is full\nfirst: done\ncheckout: done\n",
+        ),
+        (
+            "rate_limit_each_tenant",
+            "blue: served\nblue: served\nblue: rate_limited\ngreen: served\n",
+        ),
+        ("find_the_limit", "64 callers, 10 workers, and a limit from 10 to 20: true\n"),
+        (
+            "hold_back",
+            "a service that refuses everything got fewer than 150 calls: true\n\
+             the others were held back: true\n",
+        ),
+        (
+            "shed_by_priority",
+            "more than half of what matters least was shed: true\nof what matters most: 0 %\n",
+        ),
+        (
+            "deadlines",
+            "the attempt timed out after 300.0ms in `posts`; within the second: true\n\
+             the deadline was exceeded after 200.0ms in `posts`; it took 200ms\n",
+        ),
+        (
+            "last_good_answer",
+            "a post, kept: false\na post, kept: true\na post, as a fallback: true\n\
+             the other side is down\n",
+        ),
+        ("share_equal_calls", "Ok(\"post 7\"), Ok(\"post 7\"), Ok(\"post 7\")\nasked once: true\n"),
+        (
+            "breaker_for_each_tenant",
+            "red: None\nred: None\nred: None\ngreen: Some(\"a row\")\nred is Some(Open)\n\
+             green is Some(Closed)\nafter a restart: true\n",
+        ),
+        ("make_chaos", "about half came from the fallback: true\nOk(\"a post\") when it is over\n"),
+    ] {
+        assert_eq!(output(example), printed, "{example}");
+    }
+    assert!(output("pipeline_from_a_file").contains("\ntry again later\n"));
+    assert!(output("whole_pipeline").ends_with("200 after 1 retries, 0 rejected\n"));
+}

@@ -67,7 +67,7 @@ pub use name::Name;
 pub use pipeline::{
     Alone, Async, Blocking, BlockingPipeline, FailureKind, Hints, NoHints, Once, Pipeline,
     PipelineBuilder, PipelineCall, PipelineCalling, PipelineStats, Repeatable, RetryAfter, RetryIf,
-    Shared, SharedCalls,
+    Shared, SharedCalling, SharedCalls,
 };
 #[cfg(feature = "config")]
 pub use pipeline::{FileError, Given, PipelineWithFallback};

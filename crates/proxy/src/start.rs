@@ -113,8 +113,8 @@ fn urgency(headers: &HeaderMap, shed: Option<&shed::Settings>) -> Option<u8> {
     if let Some(urgency) = urgency {
         return urgency.split(';').next()?.trim().parse().ok().filter(|urgency| *urgency <= 7);
     }
-    let classes = parameters.filter_map(|it| shed?.urgency(it.split(';').next()?.trim()));
-    classes.last()
+    let mut classes = parameters.filter_map(|it| shed?.urgency(it.split(';').next()?.trim()));
+    classes.next_back()
 }
 
 /// The deadline of a gRPC call: up to eight digits and a unit.

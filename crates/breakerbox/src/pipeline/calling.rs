@@ -62,6 +62,9 @@ impl<C: Clock, O: Operation, P> fmt::Debug for PipelineCalling<'_, C, O, P> {
     }
 }
 
+/// How the last attempt ended, and what it came to.
+type Last<O> = (Ending, Result<<O as Operation>::Value, Error<<O as Operation>::Error>>);
+
 /// What most calls have none of, and are the smaller for it.
 struct Rare<O: Operation> {
     /// Attempts that run beside the one inside.
@@ -70,7 +73,7 @@ struct Rare<O: Operation> {
     /// The answer may be elsewhere.
     looking: bool,
     /// What the last attempt came to, while the call goes on.
-    last: Option<(Ending, Result<O::Value, Error<O::Error>>)>,
+    last: Option<Last<O>>,
 }
 
 impl<O: Operation> Rare<O> {

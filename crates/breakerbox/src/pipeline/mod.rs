@@ -24,7 +24,7 @@ pub use hints::{FailureKind, Hints, NoHints, RetryAfter, RetryIf};
 pub use operation::{Once, Repeatable};
 pub use plan::Alone;
 pub use prepared::{Async, Blocking, PipelineCall};
-pub use shared::{Shared, SharedCalls};
+pub use shared::{Shared, SharedCalling, SharedCalls};
 pub use stats::PipelineStats;
 
 use crate::breaker::BuildError;

@@ -74,6 +74,10 @@ pub struct SharedCalls<K, T, E, C: Clock = SystemClock> {
     shelf: Arc<Shelf<K, T, E>>,
 }
 
+/// The future of a call that shares its answer.
+pub type SharedCalling<'a, C, Op, K, T, E, A> =
+    PipelineCalling<'a, C, Repeatable<Op>, Shared<'a, K, T, E, A>>;
+
 /// Where answers are.
 struct Shelf<K, T, E> {
     kept: Option<Kept<K, T>>,
@@ -115,12 +119,7 @@ where
         &self,
         key: K,
         operation: Op,
-    ) -> PipelineCalling<
-        '_,
-        C,
-        Repeatable<Op>,
-        Shared<'_, K, T, E, Alone<ByResult, NoHints, NoFallback>>,
-    >
+    ) -> SharedCalling<'_, C, Op, K, T, E, Alone<ByResult, NoHints, NoFallback>>
     where
         Op: FnMut() -> Fut,
         Fut: Future<Output = Result<T, E>>,
@@ -159,7 +158,7 @@ impl<'a, C: Clock, K, H, F> PipelineCall<'a, C, Async, K, H, F> {
         shared: &'a SharedCalls<Key, T, E, C>,
         key: Key,
         operation: Op,
-    ) -> PipelineCalling<'a, C, Repeatable<Op>, Shared<'a, Key, T, E, Alone<K, H, F>>>
+    ) -> SharedCalling<'a, C, Op, Key, T, E, Alone<K, H, F>>
     where
         Key: Clone + Ord + Hash + Send + Sync + 'static,
         T: Clone + Send + Sync + 'static,

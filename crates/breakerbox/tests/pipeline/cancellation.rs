@@ -39,7 +39,7 @@ fn all() -> (ManualClock, Pipeline<ManualClock>) {
         .adaptive_limit(adaptive_limit::Settings::default())
         .chaos(chaos)
         .build()
-        .unwrap();
+        .expect("the settings are valid");
     (clock, pipeline)
 }
 
