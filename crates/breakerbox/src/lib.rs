@@ -1,4 +1,5 @@
-//! Circuit breaker, timeouts and fallback for async and blocking calls.
+//! Circuit breaker, retry, timeouts, bulkhead, rate limit, hedging, cache, fallback and the other policies
+//! that keep calls between programs alive, for async and blocking calls.
 //!
 //! A service that is down should not take its callers with it. A circuit breaker watches the
 //! outcomes of calls. When too many fail it *opens*: calls are rejected at once, without waiting for
@@ -25,11 +26,32 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A call through a closed breaker takes no lock, allocates nothing and makes no timer unless its
-//! operation is pending.
+//! All policies together are a [`Pipeline`]: the builder takes them in any order and puts them into the
+//! one that makes sense.
 //!
-//! - [`Breaker`] for async operations, [`BlockingBreaker`] for others, [`Breaker::permit`] for code
-//!   that cannot be wrapped;
+//! ```
+//! use breakerbox::{Pipeline, breaker, bulkhead, retry};
+//! use std::time::Duration;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), breakerbox::BuildError> {
+//! let posts = Pipeline::builder("posts")
+//!     .deadline(Duration::from_secs(5))
+//!     .retry(retry::Settings::default())
+//!     .breaker(breaker::Settings::default())
+//!     .bulkhead(bulkhead::Settings::new(64))
+//!     .attempt_timeout(Duration::from_secs(1))
+//!     .build()?;
+//! let post = posts.call(async || Ok::<_, std::io::Error>("a post")).await;
+//! assert_eq!(post.unwrap(), "a post");
+//! # Ok(()) }
+//! ```
+//!
+//! A good call takes no lock, allocates nothing and makes no timer unless its operation is pending.
+//!
+//! - [`Pipeline`] for all policies around async operations, [`BlockingPipeline`] for others,
+//!   [`SharedCalls`] for calls that share their answers;
+//! - [`Breaker`] for the breaker alone around async operations, [`BlockingBreaker`] for others,
+//!   [`Breaker::permit`] for code that cannot be wrapped;
 //! - [`Breaker::classify`] says what is a failure, [`Breaker::fallback`] what to answer instead;
 //! - [`Breaker::on_event`] and [`Breaker::events`] tell what happens, [`Breaker::stats`] what has;
 //! - [`Registry`] finds breakers by name;

@@ -192,7 +192,7 @@ fn not_here(policy: &Policy) -> Vec<SettingsError> {
 
 /// A pipeline with a value that stands in for calls that come to nothing, where its file has one.
 ///
-/// See [`Pipeline::from_toml_with`] for an example.
+/// Made by [`Pipeline::from_toml_with`], which has an example.
 #[derive(Clone, Debug)]
 pub struct PipelineWithFallback<T, C: Clock = SystemClock> {
     pipeline: Pipeline<C>,

@@ -201,6 +201,15 @@ impl<C: Clock> Pipeline<C> {
 
     /// Changes the rate limit while calls go on. What has been used up stays used up.
     ///
+    /// ```
+    /// use breakerbox::{Pipeline, rate_limit};
+    ///
+    /// let api = Pipeline::builder("api").rate_limit(rate_limit::Settings::new(10.0)).build().unwrap();
+    /// assert!(api.set_rate_limit(rate_limit::Settings::new(100.0)).is_ok());
+    /// let error = api.set_rate_limit(rate_limit::Settings::new(0.0)).unwrap_err();
+    /// assert!(error.to_string().starts_with("pipeline `api`: `rate_limit.rate` is 0;"), "{error}");
+    /// ```
+    ///
     /// # Errors
     /// The settings are out of range, or the pipeline was made without a rate limit.
     pub fn set_rate_limit(&self, settings: rate_limit::Settings) -> Result<(), BuildError> {
@@ -220,6 +229,15 @@ impl<C: Clock> Pipeline<C> {
     }
 
     /// Switches chaos on or off. False if the pipeline was made without it.
+    ///
+    /// ```
+    /// use breakerbox::{Pipeline, chaos};
+    ///
+    /// let faults = chaos::Settings { error: Some(503), ..chaos::Settings::default() };
+    /// let posts = Pipeline::builder("posts").chaos(faults).build().unwrap();
+    /// assert!(posts.set_chaos(false));
+    /// assert!(!Pipeline::builder("others").build().unwrap().set_chaos(true));
+    /// ```
     pub fn set_chaos(&self, on: bool) -> bool {
         let Some(chaos) = self.inner.pipeline.chaos() else { return false };
         chaos.switch(on, self.inner.clock.now());
@@ -252,6 +270,17 @@ impl<C: Clock> Pipeline<C> {
 
 impl<C: Clock + Send + Sync + 'static> Pipeline<C> {
     /// The events from now on, as a stream.
+    ///
+    /// ```
+    /// use breakerbox::{EventKind, Pipeline, bulkhead};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let posts = Pipeline::builder("posts").bulkhead(bulkhead::Settings::new(1)).build().unwrap();
+    /// let mut events = posts.events();
+    /// posts.call(async || Ok::<_, ()>("a post")).await.unwrap();
+    /// assert!(matches!(events.try_next().unwrap().kind, EventKind::Success { .. }));
+    /// # }
+    /// ```
     pub fn events(&self) -> Events {
         let owner: Weak<dyn RemoveListener + Send + Sync> = Arc::downgrade(&self.inner) as _;
         Events::listen(&self.inner.listeners, owner)

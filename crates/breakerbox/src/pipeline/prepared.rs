@@ -97,6 +97,19 @@ impl<'a, C: Clock, M, K, H, F> PipelineCall<'a, C, M, K, H, F> {
 
     /// When the other side wants to be asked again, as a `Retry-After` says. It is honoured within the
     /// delay that would have been and the longest there is.
+    ///
+    /// ```
+    /// use breakerbox::{Pipeline, retry};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let posts = Pipeline::builder("posts").retry(retry::Settings::default()).build().unwrap();
+    /// let mut answers = [Err(Duration::from_millis(60)), Ok("a post")].into_iter();
+    /// let call = posts.protect().retry_after(|result| result.err());
+    /// let post = call.call(|| std::future::ready(answers.next().unwrap())).await;
+    /// assert_eq!(post, Ok("a post"));
+    /// # }
+    /// ```
     pub fn retry_after<T, E, R>(self, after: R) -> PipelineCall<'a, C, M, K, RetryAfter<H, R>, F>
     where
         R: Fn(&Result<T, E>) -> Option<Duration>,
@@ -164,6 +177,19 @@ impl<'a, C: Clock, M, K, H, F> PipelineCall<'a, C, M, K, H, F> {
 
     /// How long its caller will wait. Where that is less than the deadline of the pipeline, the
     /// caller's own deadline ends the call, which then counts as given up, not as failed.
+    ///
+    /// ```
+    /// use breakerbox::{Error, Pipeline, TimeoutKind};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let posts = Pipeline::builder("posts").deadline(Duration::from_secs(5)).build().unwrap();
+    /// let call = posts.protect().time_left(Duration::from_millis(1));
+    /// let Err(Error::Timeout(timeout)) = call.call(std::future::pending::<Result<(), ()>>).await
+    /// else { panic!() };
+    /// assert_eq!(timeout.kind(), TimeoutKind::Deadline);
+    /// # }
+    /// ```
     pub fn time_left(mut self, left: Duration) -> Self {
         self.told.left = Some(left);
         self

@@ -23,9 +23,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// let _ = posts.call(async || Ok::<_, ()>("a post")).await;
 ///
 /// let stats = posts.stats();
-/// assert_eq!(stats.breaker.unwrap().successes, 1);
-/// assert_eq!(stats.bulkhead.unwrap().in_flight, 0);
 /// assert_eq!(stats.rejected("breaker_open"), 0);
+/// assert_eq!(stats.bulkhead.unwrap().in_flight, 0);
+/// assert_eq!(stats.breaker.unwrap().successes, 1);
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq)]

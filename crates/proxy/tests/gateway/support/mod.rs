@@ -145,17 +145,14 @@ pub(crate) fn channel() -> (BodySender, AnyBody) {
 }
 
 /// A body that comes in these pieces, each after a pause but the first.
-pub(crate) fn slowly<B: Into<Bytes>>(
-    pieces: impl IntoIterator<Item = B, IntoIter: Send + 'static>,
-    pause: Duration,
-) -> AnyBody
+pub(crate) fn slowly<I>(pieces: I, pause: Duration) -> AnyBody
 where
-    B: Send + 'static,
+    I: IntoIterator<Item: Into<Bytes> + Send + 'static, IntoIter: Send + 'static>,
 {
     let (sender, body) = channel();
-    let mut pieces = pieces.into_iter();
+    let pieces = pieces.into_iter();
     tokio::spawn(async move {
-        while let Some(piece) = pieces.next() {
+        for piece in pieces {
             sender.data(piece).await;
             tokio::time::sleep(pause).await;
         }
