@@ -23,7 +23,8 @@ use std::fmt;
 /// assert_eq!(
 ///     error.to_string(),
 ///     "pipeline `posts`: `retry.attempts` is 0; give 1 to 100, the first one included\n\
-///      pipeline `posts`: `bulkhead.concurrent` is 0; give at least 1"
+///      pipeline `posts`: `bulkhead.concurrent` is 0, so no call is ever \
+///      admitted; give 1 to 1000000"
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
