@@ -231,7 +231,7 @@ impl Call {
 
     /// Whether the attempt that began last is a hedge, and runs.
     pub fn is_hedging(&self) -> bool {
-        self.current.runs() && self.current.is_hedge()
+        self.current.runs() && self.current.hedge
     }
 
     /// Whom to wake when what the call waits for has come; it is then to be stepped with

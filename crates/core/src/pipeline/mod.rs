@@ -18,8 +18,10 @@
 mod action;
 mod again;
 mod attempt;
+mod begin;
 mod call;
 mod gates;
+mod running;
 mod sentence;
 mod settings;
 #[cfg(test)]

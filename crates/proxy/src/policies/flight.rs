@@ -7,16 +7,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use breakerbox::TimeoutKind;
-use breakerbox::clock::Clock as _;
 use breakerbox::core::Timestamp;
 use breakerbox::core::chaos::Fault;
-use breakerbox::core::pipeline::{Action, Call, End, Ending, Event, Hint, Rejection, Start};
+use breakerbox::core::pipeline::{Action, Call, End, Ending, Event, Hint, Start};
 use http::{HeaderMap, Response};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use super::counts::count;
 use super::kept::{Kept, KeptResponse};
 use super::outcome;
+use super::over::{Over, Stopped};
+use super::timer::{Timer, poll_first, poll_others};
 use super::{Kind, Policies};
 use crate::body::{BodyEnd, Upload};
 use crate::pool::{SendError, UpstreamBody};
@@ -67,58 +68,6 @@ pub trait Requests {
 
     /// Looks whether the answer is elsewhere; what the machine says to that.
     fn look_up(&mut self, flight: &mut Flight) -> impl Future<Output = Action>;
-}
-
-/// What there is to answer with, where it is no response on its way.
-#[derive(Debug)]
-pub struct Over {
-    /// What happened.
-    pub stopped: Stopped,
-    /// Whether the fallback is to stand in, if there is one.
-    pub fallback: bool,
-    /// What the call counts as, unless the fallback does stand in.
-    pub kind: Kind,
-}
-
-/// Why a call is over without a response of the upstream.
-#[derive(Debug)]
-pub enum Stopped {
-    /// The answer has been found elsewhere.
-    Answered,
-    /// A policy rejected it.
-    Rejected(Rejection),
-    /// Time ran out.
-    Timeout(TimeoutKind),
-    /// The upstream gave no response.
-    NoResponse(SendError),
-    /// The upstream's response was a failure, and the fallback stands in for it.
-    Failed(Box<Response<UpstreamBody>>),
-    /// The last real answer was this failure, and there was no time for a better one.
-    Kept(Box<KeptResponse>),
-}
-
-impl Stopped {
-    /// Whether the upstream cannot have worked on it.
-    pub fn never_sent(&self) -> bool {
-        match self {
-            Self::Rejected(_) => true,
-            Self::NoResponse(error) => error.never_sent(),
-            Self::Answered | Self::Timeout(_) | Self::Failed(_) | Self::Kept(_) => false,
-        }
-    }
-
-    /// The reason in one word, as `breakerbox-reason` says it.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Rejected(rejection) => rejection.reason(),
-            Self::Timeout(TimeoutKind::Attempt) => "timeout",
-            Self::Timeout(TimeoutKind::Deadline) => "deadline",
-            Self::NoResponse(error) => error.kind().name(),
-            Self::Answered | Self::Failed(_) => "status",
-            // What it is the last error of has run out of time.
-            Self::Kept(_) => "deadline",
-        }
-    }
 }
 
 /// What a driver does next.
@@ -504,68 +453,5 @@ impl Drop for Flight {
                 policies.changed(endpoint, change);
             });
         }
-    }
-}
-
-/// The one timer of a call.
-#[derive(Default)]
-struct Timer {
-    due: Timestamp,
-    sleep: Option<Pin<Box<Sleep>>>,
-}
-
-impl Timer {
-    /// Ready at `due`, and then to be asked anew.
-    fn poll_until(
-        mut self: Pin<&mut Self>,
-        due: Timestamp,
-        policies: &Policies,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        if self.sleep.is_none() || self.due != due {
-            self.due = due;
-            self.sleep = Some(Box::pin(policies.sleep_until(due)));
-        }
-        let this = self.as_mut().get_mut();
-        if let Some(sleep) = &mut this.sleep {
-            std::task::ready!(sleep.as_mut().poll(cx));
-            this.sleep = None;
-        }
-        Poll::Ready(())
-    }
-}
-
-fn poll_first<F: Future<Output = Sent>>(
-    first: &mut Pin<&mut Option<F>>,
-    number: u32,
-    cx: &mut Context<'_>,
-) -> Option<(u32, Sent)> {
-    match first.as_mut().as_pin_mut()?.poll(cx) {
-        Poll::Ready(sent) => {
-            first.set(None);
-            Some((number, sent))
-        }
-        Poll::Pending => None,
-    }
-}
-
-fn poll_others<F: Future<Output = Sent>>(
-    others: &mut Vec<(u32, Pin<Box<F>>)>,
-    cx: &mut Context<'_>,
-) -> Option<(u32, Sent)> {
-    for place in 0..others.len() {
-        if let Poll::Ready(sent) = others[place].1.as_mut().poll(cx) {
-            let (number, _) = others.swap_remove(place);
-            return Some((number, sent));
-        }
-    }
-    None
-}
-
-impl Policies {
-    fn sleep_until(&self, due: Timestamp) -> Sleep {
-        let tick = self.clock().tick();
-        // A coarse clock lags behind by up to a tick: with one more it has arrived as well.
-        tokio::time::sleep(due.since(self.now()).saturating_add(tick))
     }
 }

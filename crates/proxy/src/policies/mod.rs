@@ -9,12 +9,15 @@ mod memory;
 pub mod metrics;
 mod more_metrics;
 mod outcome;
+mod over;
+mod timer;
 pub mod view;
 
 pub use answer::FallbackAnswer;
 pub use counts::{Counts, Kind};
-pub use flight::{Attempt, Flight, Over, Requests, Sent, Stopped};
+pub use flight::{Attempt, Flight, Requests, Sent};
 pub use kept::KeptResponse;
+pub use over::{Over, Stopped};
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hash, RandomState};
