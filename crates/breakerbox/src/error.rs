@@ -213,6 +213,18 @@ pub struct Timeout {
 }
 
 /// Which limit of time a call ran into.
+///
+/// ```
+/// use breakerbox::{Breaker, Error, TimeoutKind};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), breakerbox::BuildError> {
+/// let breaker = Breaker::builder("posts").deadline(Duration::from_millis(1)).build()?;
+/// let never = || std::future::pending::<Result<(), std::io::Error>>();
+/// let Err(Error::Timeout(timeout)) = breaker.call(never).await else { panic!() };
+/// assert_eq!(timeout.kind(), TimeoutKind::Deadline);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TimeoutKind {
     /// One attempt took longer than the attempt timeout.

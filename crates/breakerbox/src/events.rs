@@ -42,6 +42,17 @@ pub struct Event {
 }
 
 /// What happened.
+///
+/// ```
+/// use breakerbox::{Breaker, Control, EventKind};
+///
+/// let breaker = Breaker::new("posts");
+/// breaker.control(Control::Isolate);
+/// let mut events = breaker.events();
+/// assert!(breaker.permit().is_err());
+/// let Some(EventKind::Rejected(why)) = events.try_next().map(|event| event.kind) else { panic!() };
+/// assert_eq!(why.reason(), "breaker_open");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum EventKind {
@@ -91,6 +102,15 @@ pub enum EventKind {
 type Callback = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// A listener of one breaker, to take it away again.
+///
+/// ```
+/// use breakerbox::{Breaker, ListenerId};
+///
+/// let breaker = Breaker::new("posts");
+/// let listener: ListenerId = breaker.on_event(|event| println!("{event:?}"));
+/// assert!(breaker.remove_listener(listener));
+/// assert!(!breaker.remove_listener(listener), "it is gone");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListenerId(u64);
 

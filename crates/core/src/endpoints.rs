@@ -11,6 +11,20 @@ use std::time::Duration;
 ///
 /// Round robin over the endpoints whose breaker admits; only when none does is a call rejected. A
 /// breaker on a whole sharded service would turn a partial outage into a total one.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::breaker::{Control, Settings};
+/// use breakerbox_core::endpoints::Endpoints;
+///
+/// let (rules, now) = (Settings::default().check().unwrap(), Timestamp::ZERO);
+/// let two = Endpoints::new(2, Some(rules.into()), now, 0);
+/// let isolate = |it| two.breaker(it).unwrap().control(Control::Isolate, now, &mut |_| {});
+/// isolate(0);
+/// assert!(two.admits(now), "there is another one");
+/// isolate(1);
+/// assert!(!two.admits(now));
+/// ```
 #[derive(Debug)]
 pub struct Endpoints {
     breakers: Option<Box<[Breaker]>>,

@@ -88,6 +88,17 @@ impl Histogram {
 }
 
 /// What a [`Histogram`] held at one moment.
+///
+/// ```
+/// use breakerbox_core::Histogram;
+/// use std::time::Duration;
+///
+/// let (histogram, earlier) = (Histogram::new(), Histogram::new().snapshot());
+/// (1..=3).for_each(|micros| histogram.record(Duration::from_micros(micros)));
+/// let durations = histogram.snapshot();
+/// assert_eq!((durations.count(), durations.mean()), (3, Some(Duration::from_micros(2))));
+/// assert_eq!(durations.quantile(0.99), Some(Duration::from_micros(3)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Durations {
     counts: Box<[u64]>,

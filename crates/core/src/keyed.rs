@@ -18,6 +18,20 @@ const SHARDS: usize = 16;
 const CANDIDATES: usize = 8;
 
 /// How much a value is worth keeping.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::keyed::Evict;
+///
+/// struct Session { open: bool }
+/// impl Evict for Session {
+///     fn worth(&self, _: Timestamp) -> u8 {
+///         u8::from(self.open)
+///     }
+/// }
+/// let worth = |open| Session { open }.worth(Timestamp::ZERO);
+/// assert!(worth(false) < worth(true), "those that are over go first");
+/// ```
 pub trait Evict {
     /// 0 for one that a new one would be as good as. The higher, the later it is thrown out.
     fn worth(&self, now: Timestamp) -> u8;

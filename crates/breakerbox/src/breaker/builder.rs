@@ -11,6 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// No call of the breaker needs a timer, so blocking calls can have it.
+///
+/// ```
+/// use breakerbox::{Breaker, Builder, ChooseClock, NoTimer};
+///
+/// let disk: Builder<ChooseClock, NoTimer> = Breaker::builder("disk").failure_rate(0.25);
+/// assert_eq!(disk.build_blocking().unwrap().call(|| Ok::<_, ()>(7)), Ok(7));
+/// ```
 #[derive(Debug)]
 pub enum NoTimer {}
 
@@ -24,6 +31,13 @@ pub enum NoTimer {}
 pub enum WithTimer {}
 
 /// The default clock: chosen when the breaker is built.
+///
+/// ```
+/// use breakerbox::{Breaker, Builder, ChooseClock, State};
+///
+/// let builder: Builder<ChooseClock> = Breaker::builder("posts");
+/// assert_eq!(builder.build().unwrap().state(), State::Closed);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ChooseClock;
 

@@ -301,4 +301,15 @@ impl<C: Clock> fmt::Display for Breaker<C> {
 }
 
 /// What a call comes to, for those who name it.
+///
+/// ```
+/// use breakerbox::{BlockingBreaker, CallResult, Error};
+///
+/// fn port(text: &str, config: &BlockingBreaker) -> CallResult<u16, std::num::ParseIntError> {
+///     config.call(|| text.parse())
+/// }
+/// let config = BlockingBreaker::new("config");
+/// assert_eq!(port("80", &config), Ok(80));
+/// assert!(matches!(port("http", &config), Err(Error::Inner(_))));
+/// ```
 pub type CallResult<T, E> = Result<T, Error<E>>;

@@ -97,6 +97,14 @@ pub trait Recover<T, E> {
 }
 
 /// The caller gets what the operation came to.
+///
+/// ```
+/// use breakerbox::{NoFallback, Recover};
+///
+/// let real = <NoFallback as Recover<u32, ()>>::real(7);
+/// assert_eq!(real, 7, "the bare value: nobody has to ask where it is from");
+/// assert!(!<NoFallback as Recover<u32, ()>>::HAS_FALLBACK);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoFallback;
 

@@ -95,6 +95,20 @@ impl Wake for Unpark {
 }
 
 /// Waits for a [`ManualClock`].
+///
+/// ```
+/// use breakerbox::clock::{Clock, ManualClock, ManualSleep};
+/// use std::pin::pin;
+/// use std::task::{Context, Poll, Waker};
+/// use std::time::Duration;
+///
+/// let clock = ManualClock::new();
+/// let sleep: ManualSleep = clock.sleep_until(clock.now() + Duration::from_secs(3));
+/// let (mut sleep, mut context) = (pin!(sleep), Context::from_waker(Waker::noop()));
+/// assert_eq!(sleep.as_mut().poll(&mut context), Poll::Pending);
+/// clock.advance(Duration::from_secs(3));
+/// assert_eq!(sleep.as_mut().poll(&mut context), Poll::Ready(()));
+/// ```
 #[derive(Debug)]
 pub struct ManualSleep {
     clock: ManualClock,

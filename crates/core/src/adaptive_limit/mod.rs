@@ -74,6 +74,17 @@ struct Machine {
 
 /// A place for one call. It is given back with [`AdaptiveLimit::release`], whatever becomes of the
 /// call.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::adaptive_limit::{AdaptiveLimit, Sample, Settings};
+///
+/// let limit = AdaptiveLimit::new(Settings::default(), Timestamp::ZERO);
+/// let (one, two) = (limit.try_acquire().unwrap(), limit.try_acquire().unwrap());
+/// assert_eq!((one.in_flight(), two.in_flight()), (1, 2));
+/// limit.release(Timestamp::ZERO, one, Sample::Ignored);
+/// assert_eq!(limit.in_flight(), 1);
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a slot that is not released is taken for ever"]
 pub struct Slot {
@@ -88,6 +99,16 @@ impl Slot {
 }
 
 /// What is learnt from a call.
+///
+/// ```
+/// use breakerbox_core::adaptive_limit::Sample;
+/// use std::time::Duration;
+///
+/// let of = |status: u16, took| if status == 503 { Sample::Dropped } else { Sample::Took(took) };
+/// let took = Duration::from_millis(5);
+/// assert_eq!(of(404, took), Sample::Took(took), "a quick answer, whatever it says");
+/// assert_eq!(of(503, took), Sample::Dropped);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sample {
     /// It came back after so long, well or not.
@@ -99,6 +120,18 @@ pub enum Sample {
 }
 
 /// What there is to see of an adaptive limit at one moment.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::adaptive_limit::{AdaptiveLimit, Settings};
+///
+/// let settings = Settings { initial: 1, ..Settings::default() };
+/// let limit = AdaptiveLimit::new(settings, Timestamp::ZERO);
+/// let _slot = limit.try_acquire().unwrap();
+/// assert!(limit.try_acquire().is_none());
+/// let seen = limit.snapshot();
+/// assert_eq!((seen.limit, seen.in_flight, seen.rejected, seen.baseline), (1, 1, 1, None));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// How many calls may be in flight.

@@ -9,6 +9,15 @@ pub const MAX_LIMIT: u32 = 1_000_000;
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// How the limit is found. Each is told of one window of samples at a time, never of a single one.
+///
+/// ```
+/// use breakerbox_core::adaptive_limit::{Algorithm, Settings};
+///
+/// let backoff = Some(0.8);
+/// let with = |algorithm| Settings { algorithm, backoff, ..Settings::default() }.check();
+/// assert!(with(Algorithm::Aimd).is_ok() && with(Algorithm::Gradient2).is_ok());
+/// assert!(with(Algorithm::Vegas).is_err(), "it takes off a fixed step");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Algorithm {
     /// Estimates from the latency how many calls wait at the other side, and keeps a few waiting.

@@ -38,6 +38,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What is told of changes of state. It runs after the change, outside any lock.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::breaker::{Breaker, Control, Settings, State};
+///
+/// let rules = Settings::default().check().unwrap();
+/// let breaker = Breaker::new(rules.into(), Timestamp::ZERO, 0);
+/// let mut told = Vec::new();
+/// breaker.control(Control::Isolate, Timestamp::ZERO, &mut |change| told.push(change.to));
+/// assert_eq!(told, [State::Isolated]);
+/// ```
 pub type Notice<'a> = &'a mut dyn FnMut(Transition);
 
 /// A circuit breaker.

@@ -8,6 +8,18 @@ use crate::Timestamp;
 /// Give it back to the breaker it came from, with [`finish`](super::Breaker::finish) or
 /// [`cancel`](super::Breaker::cancel). Core knows no clock, so it cannot do that when a permit is
 /// dropped: a dropped permit stays in flight for ever, and a dropped probe until its lease runs out.
+///
+/// ```
+/// use breakerbox_core::breaker::{Breaker, Settings, State};
+/// use breakerbox_core::{Outcome, Timestamp};
+///
+/// let rules = Settings::default().check().unwrap();
+/// let breaker = Breaker::new(rules.into(), Timestamp::ZERO, 0);
+/// let permit = breaker.admit(Timestamp::ZERO, &mut |_| {}).unwrap();
+/// assert_eq!((permit.state(), permit.started()), (State::Closed, Timestamp::ZERO));
+/// breaker.finish(permit, Timestamp::ZERO, Outcome::Success, &mut |_| {});
+/// assert_eq!(breaker.snapshot(Timestamp::ZERO).in_flight, 0);
+/// ```
 #[must_use = "a permit must be given back with `finish` or `cancel`, or the call stays in flight"]
 #[derive(Debug, PartialEq, Eq)]
 pub struct Permit {

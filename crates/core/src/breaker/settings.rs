@@ -15,6 +15,14 @@ pub const MAX_PROBES: u32 = 10_000;
 pub const MAX_OPEN_FOR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Which outcomes a rate is taken over.
+///
+/// ```
+/// use breakerbox_core::breaker::{Settings, Window};
+///
+/// let with = |window| Settings { window: Some(window), ..Settings::default() }.check();
+/// assert_eq!(with(Window::Calls(8)).unwrap().min_calls(), 8, "no more than it holds");
+/// assert!(with(Window::Calls(0)).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
     /// The last so many outcomes, exactly. At most [`MAX_CALL_WINDOW`].
@@ -34,6 +42,16 @@ impl From<Duration> for Window {
 ///
 /// The n-th opening in a row lasts `min(initial x factor^n, max)`, spread by jitter over 0.5 to 1.5
 /// times that (never more than `max`). The count starts again after a close.
+///
+/// ```
+/// use breakerbox_core::breaker::OpenFor;
+/// use std::time::Duration;
+///
+/// let fixed: OpenFor = Duration::from_secs(30).into();
+/// assert_eq!((fixed.initial, fixed.max, fixed.jitter), (fixed.max, fixed.initial, false));
+/// let growing = OpenFor { max: Duration::from_secs(120), ..OpenFor::default() };
+/// assert_eq!((growing.initial, growing.factor), (Duration::from_secs(5), 2.0));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OpenFor {
     /// How long the first opening lasts.
@@ -113,6 +131,14 @@ pub struct Settings {
 }
 
 /// Why settings were refused.
+///
+/// ```
+/// use breakerbox_core::breaker::Settings;
+///
+/// let error = Settings { probes: Some(0), ..Settings::default() }.check().unwrap_err();
+/// assert_eq!((error.field, &*error.message, &*error.fix), ("probes", "is 0", "give at least 1"));
+/// assert_eq!(error.to_string(), "`probes` is 0; give at least 1");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsError {
     /// The setting at fault, as it is called in the file: `min_calls`, `open_for.factor`.
@@ -140,6 +166,15 @@ fn refuse<T>(
 }
 
 /// Settings that have been checked, with every default filled in.
+///
+/// ```
+/// use breakerbox_core::breaker::Settings;
+///
+/// let rules = Settings { successes_to_close: Some(3), ..Settings::default() }.check().unwrap();
+/// assert_eq!((rules.min_calls(), rules.probes()), (20, 3));
+/// let clause = "opens at 50 % failures of at least 20 calls in 10s, for 5s growing to 60s";
+/// assert_eq!(rules.to_string(), clause);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
     pub(super) failure_rate: Option<f64>,

@@ -8,6 +8,18 @@ use std::time::Duration;
 /// The counts are since the breaker was made, and always add up:
 /// `started = successes + failures + ignored + late + in_flight`. While calls run on other threads
 /// they are read one after the other, so they may be apart by the calls of that moment.
+///
+/// ```
+/// use breakerbox_core::breaker::{Breaker, Settings};
+/// use breakerbox_core::{Outcome, Timestamp};
+///
+/// let rules = Settings::default().check().unwrap();
+/// let (breaker, now) = (Breaker::new(rules.into(), Timestamp::ZERO, 0), Timestamp::ZERO);
+/// let (one, _two) = (breaker.admit(now, &mut |_| {}).unwrap(), breaker.admit(now, &mut |_| {}));
+/// breaker.finish(one, now, Outcome::Failure, &mut |_| {});
+/// let seen = breaker.snapshot(now);
+/// assert_eq!((seen.started, seen.failures, seen.in_flight), (2, 1, 1));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
     /// The state, derived from the time: once the open duration has passed it reads half-open
@@ -44,6 +56,18 @@ pub struct Snapshot {
 }
 
 /// The outcomes in the window.
+///
+/// ```
+/// use breakerbox_core::breaker::{Breaker, Settings, WindowSnapshot};
+/// use breakerbox_core::{Outcome, Timestamp};
+///
+/// let rules = Settings { min_calls: Some(2), ..Settings::default() }.check().unwrap();
+/// let (breaker, now) = (Breaker::new(rules.into(), Timestamp::ZERO, 0), Timestamp::ZERO);
+/// let permit = breaker.admit(now, &mut |_| {}).unwrap();
+/// breaker.finish(permit, now, Outcome::Failure, &mut |_| {});
+/// let one_failure = WindowSnapshot { calls: 1, failures: 1, ..WindowSnapshot::default() };
+/// assert_eq!(breaker.snapshot(now).window, one_failure, "too few calls for a rate");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WindowSnapshot {
     /// Outcomes in the window.

@@ -6,6 +6,13 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// The state of a circuit breaker.
+///
+/// ```
+/// use breakerbox_core::breaker::State;
+///
+/// assert_eq!(State::HalfOpen.to_string(), "half_open");
+/// assert!(State::ALL.iter().enumerate().all(|(number, state)| *state as usize == number));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum State {
@@ -54,6 +61,13 @@ impl fmt::Display for State {
 }
 
 /// What a person can do to a breaker by hand.
+///
+/// ```
+/// use breakerbox_core::breaker::Control;
+///
+/// let found = Control::ALL.into_iter().find(|control| control.name() == "force_open");
+/// assert_eq!(found, Some(Control::ForceOpen));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Control {
     /// Open it as if it had tripped: it is half-open after the open duration.
@@ -105,6 +119,13 @@ impl fmt::Display for Control {
 }
 
 /// Why a breaker went from one state to another.
+///
+/// ```
+/// use breakerbox_core::breaker::{Cause, Control};
+///
+/// assert_eq!(Cause::FailureRate.to_string(), "failure rate");
+/// assert_eq!(Cause::Manual(Control::Isolate).to_string(), "isolate by hand");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// The failure rate reached its threshold.
@@ -144,6 +165,18 @@ impl fmt::Display for Cause {
 }
 
 /// One change of state.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::breaker::{Breaker, Cause, Control, Settings, State};
+///
+/// let rules = Settings::default().check().unwrap();
+/// let breaker = Breaker::new(rules.into(), Timestamp::ZERO, 0);
+/// let mut log = Vec::new();
+/// breaker.control(Control::ForceOpen, Timestamp::ZERO, &mut |change| log.push(change));
+/// assert_eq!((log[0].from, log[0].to), (State::Closed, State::Open));
+/// assert_eq!((log[0].at, log[0].cause), (Timestamp::ZERO, Cause::Manual(Control::ForceOpen)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transition {
     /// The state before.
@@ -160,6 +193,17 @@ pub struct Transition {
 }
 
 /// Why a breaker did not admit a call.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::breaker::{Breaker, Control, Rejected, Settings, State};
+///
+/// let rules = Settings::default().check().unwrap();
+/// let breaker = Breaker::new(rules.into(), Timestamp::ZERO, 0);
+/// breaker.control(Control::Isolate, Timestamp::ZERO, &mut |_| {});
+/// let rejected = breaker.admit(Timestamp::ZERO, &mut |_| {}).unwrap_err();
+/// assert_eq!(rejected, Rejected { state: State::Isolated, retry_after: None });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rejected {
     /// The state that rejected it: open, half-open with all probes under way, or isolated.

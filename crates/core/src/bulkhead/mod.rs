@@ -68,6 +68,18 @@ pub struct Bulkhead {
 }
 
 /// A bulkhead at one moment.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::bulkhead::{Bulkhead, DEFAULT_PRIORITY, Entered, Settings, Snapshot};
+///
+/// let bulkhead = Bulkhead::new(Settings::new(1));
+/// assert!(bulkhead.try_enter());
+/// let entered = bulkhead.enter(Timestamp::ZERO, DEFAULT_PRIORITY, Timestamp::NEVER);
+/// assert!(matches!(entered, Entered::Full));
+/// let seen = Snapshot { limit: 1, in_flight: 1, full: 1, ..Snapshot::default() };
+/// assert_eq!(bulkhead.snapshot(), seen);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// How many calls are admitted at once, at most.

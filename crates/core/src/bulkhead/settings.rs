@@ -9,6 +9,15 @@ pub const MAX_CONCURRENT: u32 = 1_000_000;
 pub const MAX_QUEUE: u32 = 1_000_000;
 
 /// Who goes on when a slot becomes free.
+///
+/// ```
+/// use breakerbox_core::bulkhead::{Order, Settings};
+/// use std::time::Duration;
+///
+/// let with = |order| Settings { order, target: Duration::ZERO, ..Settings::new(64) }.check();
+/// assert!(with(Order::Fifo).is_ok(), "it has no use for a target");
+/// assert!(with(Order::AdaptiveLifo).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     /// Whoever came first.

@@ -10,6 +10,19 @@ use std::time::Duration;
 /// It goes back to the bulkhead that gave it out: by [`look`](super::Bulkhead::look), or by
 /// [`give_up`](super::Bulkhead::give_up) if the call does not wait any longer. One that is merely
 /// dropped may have been granted a slot, which is lost then.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::bulkhead::{Bulkhead, DEFAULT_PRIORITY, Entered, Settings};
+///
+/// let (bulkhead, now) = (Bulkhead::new(Settings { queue: 1, ..Settings::new(1) }), Timestamp::ZERO);
+/// assert!(bulkhead.try_enter());
+/// let entered = bulkhead.enter(now, DEFAULT_PRIORITY, Timestamp::NEVER);
+/// let Entered::Queued(ticket) = entered else { panic!() };
+/// assert_eq!(ticket.due().since(ticket.since()).as_millis(), 100);
+/// bulkhead.give_up(ticket, now);
+/// assert_eq!(bulkhead.snapshot().queued, 0);
+/// ```
 #[derive(Debug)]
 #[must_use = "a ticket that is dropped may lose a slot: give it up"]
 pub struct Ticket {
@@ -47,6 +60,16 @@ pub(super) enum Verdict {
 }
 
 /// The answer to a call that wants to enter.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::bulkhead::{Bulkhead, DEFAULT_PRIORITY, Entered, Settings};
+///
+/// let bulkhead = Bulkhead::new(Settings::new(1));
+/// let enter = || bulkhead.enter(Timestamp::ZERO, DEFAULT_PRIORITY, Timestamp::NEVER);
+/// assert!(matches!(enter(), Entered::Admitted));
+/// assert!(matches!(enter(), Entered::Full), "nobody waits unless there is a queue");
+/// ```
 #[derive(Debug)]
 #[must_use = "an admitted call holds a slot until it leaves"]
 pub enum Entered {
@@ -59,6 +82,19 @@ pub enum Entered {
 }
 
 /// What has become of a call in the queue.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::bulkhead::{Bulkhead, Entered, Settings, Waiting};
+///
+/// let (bulkhead, now) = (Bulkhead::new(Settings { queue: 1, ..Settings::new(1) }), Timestamp::ZERO);
+/// let enter = |priority| bulkhead.enter(now, priority, Timestamp::NEVER);
+/// assert!(matches!(enter(3), Entered::Admitted));
+/// let Entered::Queued(unimportant) = enter(7) else { panic!() };
+/// let Entered::Queued(important) = enter(0) else { panic!() };
+/// assert!(matches!(bulkhead.look(unimportant, now), Waiting::Evicted));
+/// assert!(matches!(bulkhead.look(important, now), Waiting::Pending(_)));
+/// ```
 #[derive(Debug)]
 #[must_use = "an admitted call holds a slot until it leaves"]
 pub enum Waiting {

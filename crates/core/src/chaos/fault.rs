@@ -27,6 +27,13 @@ pub struct Fault {
 }
 
 /// How a call ends that is not made.
+///
+/// ```
+/// use breakerbox_core::chaos::FaultKind;
+///
+/// assert_eq!(FaultKind::Error(503).to_string(), "status 503");
+/// assert_eq!(FaultKind::BlackHole.to_string(), "no answer");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
     /// With this HTTP status; in the library, as a failure.

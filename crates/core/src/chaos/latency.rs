@@ -8,6 +8,16 @@ use std::time::Duration;
 const BITS: u32 = 53;
 
 /// How long a call that is hit is delayed.
+///
+/// ```
+/// use breakerbox_core::chaos::Latency;
+/// use std::time::Duration;
+///
+/// let second = Duration::from_secs(1);
+/// assert_eq!(Latency::Fixed(second).delay(7), second);
+/// let rare = Latency::Exponential { mean: second }.delay(0);
+/// assert_eq!(rare, second * 10, "the longest there is");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Latency {
     /// Always as long.

@@ -7,6 +7,17 @@ use std::time::Duration;
 /// reset them.
 ///
 /// A call that is hit by two faults, a delay and an error say, is one hit and counts for both kinds.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::chaos::{Chaos, Settings};
+///
+/// let settings = Settings { reset: true, ..Settings::default() }.check().unwrap();
+/// let chaos = Chaos::new(settings, Timestamp::ZERO);
+/// assert!(chaos.draw(Timestamp::ZERO, None).is_some());
+/// let seen = chaos.snapshot(Timestamp::ZERO);
+/// assert_eq!((seen.on, seen.calls, seen.hits, seen.reset), (true, 1, 1, 1));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Whether calls can be hit.

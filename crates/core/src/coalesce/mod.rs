@@ -71,6 +71,16 @@ struct Counts {
 }
 
 /// All groups, at about one moment.
+///
+/// ```
+/// use breakerbox_core::coalesce::{Groups, Joined, Settings, Snapshot};
+///
+/// let groups: Groups<&str, u32> = Groups::new(Settings::default());
+/// let (lead, follow) = (groups.join("/posts/1"), groups.join("/posts/1"));
+/// assert!(matches!((lead, follow), (Joined::Lead(_), Joined::Follow(_))));
+/// let seen = Snapshot { groups: 1, waiting: 1, led: 1, ..Snapshot::default() };
+/// assert_eq!(groups.snapshot(), seen);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Keys with a call in flight.

@@ -6,6 +6,15 @@ use crate::SettingsError;
 pub const MAX_FOLLOWERS: u32 = 1_000_000;
 
 /// The settings of coalescing.
+///
+/// ```
+/// use breakerbox_core::coalesce::{Groups, Joined, Settings};
+///
+/// let groups: Groups<&str, u32> = Groups::new(Settings { followers: 1 }.check().unwrap());
+/// assert!(matches!(groups.join("/"), Joined::Lead(_)));
+/// assert!(matches!(groups.join("/"), Joined::Follow(_)));
+/// assert!(matches!(groups.join("/"), Joined::Apart), "one is enough");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How many calls wait for one leader at most; more run on their own. Default: 10,000.

@@ -3,6 +3,15 @@
 use super::group::Follower;
 
 /// The answer to a call that joins.
+///
+/// ```
+/// use breakerbox_core::coalesce::{Groups, Joined, Settings};
+///
+/// let groups: Groups<&str, u32> = Groups::new(Settings::default());
+/// assert!(matches!(groups.join("/posts/1"), Joined::Lead(_)));
+/// assert!(matches!(groups.join("/posts/1"), Joined::Follow(_)));
+/// assert!(matches!(groups.join("/posts/2"), Joined::Lead(_)));
+/// ```
 #[derive(Debug)]
 #[must_use = "a leader that is forgotten leaves its followers waiting"]
 pub enum Joined<K, R> {
@@ -15,6 +24,16 @@ pub enum Joined<K, R> {
 }
 
 /// The duty of a leader: it ends with [`finished`](super::Groups::finished) or [`lost`](super::Groups::lost).
+///
+/// ```
+/// use breakerbox_core::coalesce::{Groups, Joined, Settings};
+///
+/// let groups: Groups<&str, u32> = Groups::new(Settings::default());
+/// let Joined::Lead(lead) = groups.join("/posts/1") else { panic!() };
+/// let Joined::Follow(ticket) = groups.join("/posts/1") else { panic!() };
+/// assert_eq!((*lead.key(), lead.round()), ("/posts/1", ticket.round()));
+/// assert_eq!(groups.finished(lead, 200), 1, "so many got it");
+/// ```
 #[derive(Debug)]
 #[must_use = "a leader that is forgotten leaves its followers waiting: say that it is lost"]
 pub struct Lead<K> {
@@ -36,6 +55,16 @@ impl<K> Lead<K> {
 
 /// The place of a follower. It goes back by [`look`](super::Groups::look), or by
 /// [`give_up`](super::Groups::give_up) if the call does not wait any longer.
+///
+/// ```
+/// use breakerbox_core::coalesce::{Groups, Joined, Settings};
+///
+/// let groups: Groups<&str, u32> = Groups::new(Settings::default());
+/// let Joined::Lead(lead) = groups.join("/posts/1") else { panic!() };
+/// let Joined::Follow(ticket) = groups.join("/posts/1") else { panic!() };
+/// groups.give_up(ticket);
+/// assert_eq!(groups.finished(lead, 200), 0, "nobody waits any longer");
+/// ```
 #[derive(Debug)]
 #[must_use = "a ticket that is dropped may have become the leader: give it up"]
 pub struct Ticket<K, R> {
@@ -53,6 +82,16 @@ impl<K, R> Ticket<K, R> {
 }
 
 /// What has become of a follower.
+///
+/// ```
+/// use breakerbox_core::coalesce::{Following, Groups, Joined, Settings};
+///
+/// let groups: Groups<&str, u32> = Groups::new(Settings::default());
+/// let Joined::Lead(lead) = groups.join("/posts/1") else { panic!() };
+/// let Joined::Follow(ticket) = groups.join("/posts/1") else { panic!() };
+/// groups.lost(lead);
+/// assert!(matches!(groups.look(ticket), Following::Lead(_)));
+/// ```
 #[derive(Debug)]
 #[must_use = "a leader that is forgotten leaves its followers waiting"]
 pub enum Following<K, R> {

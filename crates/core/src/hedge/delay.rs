@@ -76,6 +76,17 @@ struct Parts {
 }
 
 /// What there is to see of the delay at one moment.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::hedge::{Delay, HedgeDelay};
+/// use std::time::Duration;
+///
+/// let hedge = HedgeDelay::new(Delay::Percentile(0.95));
+/// hedge.record(Timestamp::ZERO, Duration::from_millis(5));
+/// let seen = hedge.snapshot(Timestamp::ZERO);
+/// assert_eq!((seen.delay, seen.attempts), (None, 1), "one attempt says nothing");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// The delay; `None` if nothing is hedged.

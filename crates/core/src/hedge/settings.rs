@@ -11,6 +11,16 @@ pub const MAX_HEDGES: u32 = 10;
 pub const MAX_DELAY: Duration = retry::MAX_DELAY;
 
 /// How long a call runs before a hedge is started beside it.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::hedge::{Delay, HedgeDelay};
+/// use std::time::Duration;
+///
+/// let tenth = Duration::from_millis(100);
+/// assert_eq!(HedgeDelay::new(Delay::Fixed(tenth)).delay(Timestamp::ZERO), Some(tenth));
+/// assert_eq!(HedgeDelay::new(Delay::Percentile(0.95)).delay(Timestamp::ZERO), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Delay {
     /// Always so long.

@@ -130,6 +130,20 @@ pub(super) struct OwnTurn {
 /// It goes back to the limit that gave it out: by [`look`](super::RateLimit::look), or by
 /// [`give_up`](super::RateLimit::give_up) if the call does not wait any longer. One that is merely
 /// dropped keeps its place, and those behind it wait for nothing.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::rate_limit::{Asked, RateLimit, Settings};
+/// use std::time::Duration;
+///
+/// let (second, now) = (Duration::from_secs(1), Timestamp::ZERO);
+/// let limit = RateLimit::new(Settings { wait: Some(second), ..Settings::new(1.0) }, now);
+/// let ask = || limit.ask(now, None, 1, Timestamp::NEVER);
+/// assert!(matches!(ask(), Asked::Allowed));
+/// let Asked::Wait(ticket) = ask() else { panic!() };
+/// let ticket = limit.look(ticket, now).unwrap_err();
+/// assert!(limit.look(ticket, now + second).is_ok());
+/// ```
 #[derive(Debug)]
 #[must_use = "a turn that is neither taken nor given up is lost to those behind it"]
 pub struct Ticket {

@@ -55,6 +55,17 @@ pub struct RateLimit {
 }
 
 /// The answer to a call.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::rate_limit::{Asked, RateLimit, Settings};
+///
+/// let limit = RateLimit::new(Settings::new(2.0), Timestamp::ZERO);
+/// let ask = |weight| limit.ask(Timestamp::ZERO, None, weight, Timestamp::NEVER);
+/// assert!(matches!(ask(3), Asked::Limited { retry_after: None }), "it never fits");
+/// assert!(matches!(ask(2), Asked::Allowed));
+/// assert!(matches!(ask(1), Asked::Limited { retry_after: Some(_) }));
+/// ```
 #[derive(Debug)]
 #[must_use = "a turn that is neither taken nor given up is lost to those behind it"]
 pub enum Asked {
@@ -70,6 +81,18 @@ pub enum Asked {
 }
 
 /// A rate limit at one moment.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::rate_limit::{RateLimit, Settings, Snapshot};
+///
+/// let limit = RateLimit::new(Settings::new(1.0), Timestamp::ZERO);
+/// for client in [7, 7, 8] {
+///     let _ = limit.ask(Timestamp::ZERO, Some(client), 1, Timestamp::NEVER);
+/// }
+/// let seen = Snapshot { allowed: 2, limited: 1, keys: 2, ..Snapshot::default() };
+/// assert_eq!(limit.snapshot(), seen);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Calls that were admitted at once, from the start.

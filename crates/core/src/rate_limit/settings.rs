@@ -14,6 +14,15 @@ pub const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
 pub const MIN_INTERVAL: Duration = Duration::from_nanos(1);
 
 /// The settings of a rate limit.
+///
+/// ```
+/// use breakerbox_core::rate_limit::Settings;
+/// use std::time::Duration;
+///
+/// let hourly = Settings { per: Duration::from_secs(3600), ..Settings::new(1000.0) }.check().unwrap();
+/// assert_eq!(hourly.burst(), 1000);
+/// assert_eq!(Settings { burst: Some(10), ..hourly }.burst(), 10);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     /// So many calls per `per`. Above zero.

@@ -4,6 +4,16 @@ use crate::SplitMix64;
 use std::time::Duration;
 
 /// How the delay grows from one repetition to the next, before jitter.
+///
+/// ```
+/// use breakerbox_core::SplitMix64;
+/// use breakerbox_core::retry::{Backoff, Growth, Jitter};
+/// use std::time::Duration;
+///
+/// let backoff = Backoff { growth: Growth::Fibonacci, jitter: Jitter::None, ..Backoff::default() };
+/// let delay = |it| backoff.delay(it, Duration::ZERO, &mut SplitMix64::new(0)).as_millis();
+/// assert_eq!([0, 1, 2, 3, 4].map(delay), [50, 50, 100, 150, 250]);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Growth {
     /// `initial x factor^n`.
@@ -46,6 +56,16 @@ impl PartialEq for CustomGrowth {
 impl Eq for CustomGrowth {}
 
 /// How delays are spread, so that many callers do not come back at the same instant.
+///
+/// ```
+/// use breakerbox_core::SplitMix64;
+/// use breakerbox_core::retry::{Backoff, Jitter};
+/// use std::time::Duration;
+///
+/// let backoff = Backoff { jitter: Jitter::Equal, ..Backoff::default() };
+/// let delay = |seed| backoff.delay(0, Duration::ZERO, &mut SplitMix64::new(seed)).as_millis();
+/// assert!((0..100).map(delay).all(|millis| (25..=50).contains(&millis)));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Jitter {
     /// Anything from nothing to the whole delay.

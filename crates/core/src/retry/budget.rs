@@ -9,6 +9,17 @@ const ONE: u64 = 1_000_000;
 const SECOND: u128 = 1_000_000_000;
 
 /// The settings of a budget.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::retry::{Budget, BudgetSettings};
+/// use std::time::Duration;
+///
+/// let settings = BudgetSettings { start: 0.0, min_per_second: 2.0, ..BudgetSettings::default() };
+/// let budget = Budget::new(settings, Timestamp::ZERO);
+/// assert!(!budget.withdraw(Timestamp::ZERO));
+/// assert_eq!(budget.left(Timestamp::ZERO + Duration::from_secs(1)), 2.0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BudgetSettings {
     /// What every call adds, in repetitions. Default: 0.1, so one call in ten may be repeated.

@@ -17,6 +17,14 @@ pub const MAX_ATTEMPTS: u32 = 100;
 pub const MAX_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The settings of a retry policy.
+///
+/// ```
+/// use breakerbox_core::retry::Settings;
+///
+/// assert_eq!(Settings::default().check().unwrap().attempts, 3);
+/// let error = Settings { attempts: 0, ..Settings::default() }.check().unwrap_err();
+/// assert_eq!(error.to_string(), "`attempts` is 0; give 1 to 100, the first one included");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// How often an operation is run at most, the first time included. Default: 3.

@@ -1,6 +1,13 @@
 //! Which failures are worth repeating.
 
 /// What an attempt came to, as a retry policy tells failures apart.
+///
+/// ```
+/// use breakerbox_core::retry::Failure;
+///
+/// assert!(Failure::Status(503).is_overload() && Failure::Timeout.is_overload());
+/// assert!(!Failure::Status(500).is_overload(), "it broke, but it had time to say so");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
     /// A failure of no particular kind: an error of the operation.

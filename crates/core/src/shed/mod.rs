@@ -77,6 +77,17 @@ pub struct Shed {
 }
 
 /// What there is to see of load shedding at one moment.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::shed::{Settings, Shed};
+///
+/// let shed = Shed::new(Settings::default(), Timestamp::ZERO);
+/// assert!(shed.admit(Timestamp::ZERO, 3, 7));
+/// let seen = shed.snapshot(Timestamp::ZERO);
+/// assert_eq!((seen.level, seen.overloaded), (1024, false));
+/// assert_eq!((seen.admitted[3], seen.rejected[3]), (1, 0));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Snapshot {
     /// How many of the 1,024 priorities are admitted: 128 (only urgency 0) to 1,024 (everything).

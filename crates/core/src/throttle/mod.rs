@@ -54,6 +54,17 @@ pub struct Throttle {
 }
 
 /// What there is to see of a throttle at one moment.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::throttle::{Settings, Snapshot, Throttle};
+///
+/// let throttle = Throttle::new(Settings::default());
+/// throttle.admit(Timestamp::ZERO, 0).unwrap();
+/// throttle.accepted(Timestamp::ZERO);
+/// let seen = Snapshot { requests: 1, accepted: 1, probability: 0.0, rejected: 0 };
+/// assert_eq!(throttle.snapshot(Timestamp::ZERO), seen);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Snapshot {
     /// Requests in the window that were admitted.
