@@ -37,6 +37,7 @@ pub mod pipeline;
 mod random;
 pub mod rate_limit;
 pub mod retry;
+mod settings_error;
 pub mod shed;
 mod slot;
 mod sync;
@@ -44,8 +45,8 @@ pub mod throttle;
 mod time;
 mod waiter;
 
-pub use breaker::SettingsError;
 pub use histogram::{Durations, Histogram};
 pub use outcome::Outcome;
 pub use random::SplitMix64;
+pub use settings_error::SettingsError;
 pub use time::Timestamp;

@@ -59,12 +59,5 @@ fn settings(table: AdaptiveLimitTable, node: Node<'_>, reader: &mut Reader) -> O
         timeout: table.timeout.optional()?,
         backoff: table.backoff.optional()?,
     };
-    match settings.check() {
-        Ok(settings) => Some(settings),
-        Err(error) => {
-            let message = format!("`{}` {}", error.field, error.message);
-            reader.error(node.find(error.field), message, error.fix);
-            None
-        }
-    }
+    reader.checked(node, settings.check())
 }

@@ -129,9 +129,6 @@ fn settings(table: BreakerTable, node: Node<'_>, reader: &mut Reader) -> Option<
     };
     let problems = settings.problems();
     let good = problems.is_empty();
-    for error in problems {
-        let message = format!("`{}` {}", error.field, error.message);
-        reader.error(node.find(error.field), message, error.fix);
-    }
+    problems.into_iter().for_each(|error| reader.refuse_setting(node, error));
     good.then_some(settings)
 }

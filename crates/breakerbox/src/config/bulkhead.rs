@@ -55,12 +55,5 @@ fn settings(table: BulkheadTable, node: Node<'_>, reader: &mut Reader) -> Option
         order: table.order.required()?,
         ..Settings::new(table.concurrent.required()?)
     };
-    match settings.check() {
-        Ok(settings) => Some(settings),
-        Err(error) => {
-            let message = format!("`{}` {}", error.field, error.message);
-            reader.error(node.find(error.field), message, error.fix);
-            None
-        }
-    }
+    reader.checked(node, settings.check())
 }

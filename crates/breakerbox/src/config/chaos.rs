@@ -5,6 +5,7 @@ use std::time::Duration;
 use breakerbox_core::chaos::{Latency, Settings};
 
 use super::diagnostic::quoted;
+use super::http::is_header_name;
 use super::key_of::{KeyOf, key_of};
 use super::kind::{Kind, Refusal, either};
 use super::node::Node;
@@ -110,14 +111,8 @@ fn settings(table: ChaosTable, node: Node<'_>, reader: &mut Reader) -> Option<Ch
         on: table.on.required()?,
     };
     let (key, header) = (table.key.optional()?, table.header.optional()?);
-    match settings.check() {
-        Ok(settings) => Some(Chaos { settings, key, header }),
-        Err(error) => {
-            let message = format!("`{}` {}", error.field, error.message);
-            reader.error(node.find(error.field), message, error.fix);
-            None
-        }
-    }
+    let settings = reader.checked(node, settings.check())?;
+    Some(Chaos { settings, key, header })
 }
 
 fn header() -> impl Kind<Value = (String, Option<String>)> {
@@ -138,8 +133,7 @@ fn parse_header(text: &str) -> Result<(String, Option<String>), Refusal> {
         Some((name, value)) => (name, Some(value.trim_matches([' ', '\t']))),
         None => (text, None),
     };
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(is_token) {
+    if !is_header_name(name) {
         let fix = "write \"NAME\" or \"NAME: VALUE\", as in \"x-chaos: yes\"";
         return refuse("which has no name that a header can have", fix.to_owned());
     }

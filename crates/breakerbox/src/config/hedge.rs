@@ -44,14 +44,7 @@ fn settings(table: HedgeTable, node: Node<'_>, reader: &mut Reader) -> Option<Se
         max: table.max.required()?,
         budget: table.budget.optional()?.unwrap_or(Some(BudgetSettings::default())),
     };
-    match settings.check() {
-        Ok(settings) => Some(settings),
-        Err(error) => {
-            let message = format!("`{}` {}", error.field, error.message);
-            reader.error(node.find(error.field), message, error.fix);
-            None
-        }
-    }
+    reader.checked(node, settings.check())
 }
 
 /// A duration, or a percentile such as `"p95"`.

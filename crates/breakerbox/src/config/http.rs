@@ -111,7 +111,8 @@ fn header(
     refused.is_none().then_some((lower, value))
 }
 
-fn is_header_name(name: &str) -> bool {
+/// Whether a header can have this name: a token of RFC 9110.
+pub(super) fn is_header_name(name: &str) -> bool {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(is_token)
 }

@@ -1,6 +1,7 @@
 //! What tells the callers of a policy apart: `"client_ip"`, `"header:NAME"`, `"host"`, `"path"`.
 
 use super::diagnostic::quoted;
+use super::http::is_header_name;
 use super::kind::{Kind, Refusal};
 use super::text::ParsedText;
 
@@ -43,11 +44,8 @@ fn parse(text: &str) -> Result<KeyOf, Refusal> {
         "path" => return Ok(KeyOf::Path),
         _ => {}
     }
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     match text.strip_prefix("header:") {
-        Some(name) if !name.is_empty() && name.bytes().all(is_token) => {
-            Ok(KeyOf::Header(name.to_ascii_lowercase()))
-        }
+        Some(name) if is_header_name(name) => Ok(KeyOf::Header(name.to_ascii_lowercase())),
         _ => Err(Refusal::new(
             format!("is {}", quoted(text)),
             "write \"client_ip\", \"header:NAME\", \"host\" or \"path\"",

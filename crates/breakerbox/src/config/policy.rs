@@ -224,10 +224,7 @@ fn check(table: PolicyTable, node: Node<'_>, reader: &mut Reader) -> Option<Poli
     };
     let problems = policy.pipeline(1).map(|settings| settings.problems()).unwrap_or_default();
     let good = problems.is_empty();
-    for problem in problems {
-        let message = format!("`{}` {}", problem.field, problem.message);
-        reader.error(node.find(problem.field), message, problem.fix);
-    }
+    problems.into_iter().for_each(|problem| reader.refuse_setting(node, problem));
     good.then_some(policy)
 }
 

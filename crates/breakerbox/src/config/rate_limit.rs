@@ -59,12 +59,6 @@ fn settings(table: RateLimitTable, node: Node<'_>, reader: &mut Reader) -> Optio
         wait: table.wait.optional()?,
         keys: keys.unwrap_or(DEFAULT_KEYS),
     };
-    match settings.check() {
-        Ok(settings) => Some(RateLimit { settings, key }),
-        Err(error) => {
-            let message = format!("`{}` {}", error.field, error.message);
-            reader.error(node.find(error.field), message, error.fix);
-            None
-        }
-    }
+    let settings = reader.checked(node, settings.check())?;
+    Some(RateLimit { settings, key })
 }

@@ -4,6 +4,7 @@ use super::diagnostic::Severity;
 use super::kind::{Kind, Refusal, would_accept_unquoted};
 use super::node::Node;
 use super::span::Span;
+use breakerbox_core::SettingsError;
 
 /// Collects what is wrong while a file is walked. Nothing stops at the first error.
 #[derive(Debug, Default)]
@@ -48,6 +49,22 @@ impl Reader {
     pub fn refuse<T>(&mut self, node: Node<'_>, refusal: Refusal) -> Option<T> {
         self.error(node.span(), format!("{} {}", node.label(), refusal.clause), refusal.fix);
         None
+    }
+
+    /// Settings that core has checked; `node` is the table they are from. Where they are refused, says
+    /// so at the key that core names.
+    pub(super) fn checked<T>(
+        &mut self,
+        node: Node<'_>,
+        settings: Result<T, SettingsError>,
+    ) -> Option<T> {
+        settings.map_err(|error| self.refuse_setting(node, error)).ok()
+    }
+
+    /// A setting of the table `node` is refused by core.
+    pub(super) fn refuse_setting(&mut self, node: Node<'_>, error: SettingsError) {
+        let message = format!("`{}` {}", error.field, error.message);
+        self.error(node.find(error.field), message, error.fix);
     }
 
     /// The value of `node` has a TOML type that `kind` does not take. Returns `None`, for

@@ -124,14 +124,8 @@ fn settings(table: RetryTable, node: Node<'_>, reader: &mut Reader) -> Option<Re
     let max_body = table.max_body.required()? as usize;
     let methods = table.methods.optional()?;
     let methods = methods.unwrap_or_else(|| IDEMPOTENT.map(str::to_owned).to_vec());
-    match settings.check() {
-        Ok(settings) => Some(Retry { settings, methods, max_body }),
-        Err(error) => {
-            let message = format!("`{}` {}", error.field, error.message);
-            reader.error(node.find(error.field), message, error.fix);
-            None
-        }
-    }
+    let settings = reader.checked(node, settings.check())?;
+    Some(Retry { settings, methods, max_body })
 }
 
 fn backoff(table: BackoffTable, _: Node<'_>, _: &mut Reader) -> Option<Backoff> {

@@ -47,12 +47,5 @@ fn settings(table: ShedTable, node: Node<'_>, reader: &mut Reader) -> Option<Set
     };
     let given = table.classes.optional()?.unwrap_or_default();
     settings.classes.extend(given.into_iter().map(|(name, urgency)| (name, urgency.value)));
-    match settings.check() {
-        Ok(settings) => Some(settings),
-        Err(error) => {
-            let message = format!("`{}` {}", error.field, error.message);
-            reader.error(node.find(error.field), message, error.fix);
-            None
-        }
-    }
+    reader.checked(node, settings.check())
 }

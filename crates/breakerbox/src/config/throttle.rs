@@ -40,12 +40,5 @@ fn settings(table: ThrottleTable, node: Node<'_>, reader: &mut Reader) -> Option
         window: table.window.required()?,
         max: table.max.required()?,
     };
-    match settings.check() {
-        Ok(settings) => Some(settings),
-        Err(error) => {
-            let message = format!("`{}` {}", error.field, error.message);
-            reader.error(node.find(error.field), message, error.fix);
-            None
-        }
-    }
+    reader.checked(node, settings.check())
 }

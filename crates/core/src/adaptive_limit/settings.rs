@@ -1,6 +1,7 @@
 //! What an adaptive limit can be told.
 
 use crate::SettingsError;
+use crate::settings_error::refuse;
 use std::time::Duration;
 
 /// The highest `max`.
@@ -77,19 +78,17 @@ impl Settings {
     /// # Errors
     /// The first setting that is out of range or contradicts another.
     pub fn check(self) -> Result<Self, SettingsError> {
-        let refuse =
-            |field, message: String, fix: String| Err(SettingsError { field, message, fix });
         let Self { algorithm, initial, min, max, timeout, backoff } = self;
         if min == 0 {
-            let message = "is 0, so nothing might ever be admitted again".into();
-            return refuse("min", message, "give at least 1".into());
+            let message = "is 0, so nothing might ever be admitted again";
+            return refuse("min", message, "give at least 1");
         }
         if max > MAX_LIMIT {
             return refuse("max", format!("is {max}"), format!("give at most {MAX_LIMIT}"));
         }
         if max < min {
             let message = format!("of {max} is below `min`, {min}");
-            return refuse("max", message, "make `max` at least as large as `min`".into());
+            return refuse("max", message, "make `max` at least as large as `min`");
         }
         if initial < min || initial > max {
             let side = if initial < min { "below `min`" } else { "above `max`" };
@@ -99,23 +98,23 @@ impl Settings {
         }
         match timeout {
             Some(Duration::ZERO) => {
-                let message = "is zero, so every call counts as dropped".into();
-                return refuse("timeout", message, "give a longer duration".into());
+                let message = "is zero, so every call counts as dropped";
+                return refuse("timeout", message, "give a longer duration");
             }
             Some(timeout) if timeout > MAX_TIMEOUT => {
                 let message = format!("of {timeout:?} is too long");
-                return refuse("timeout", message, "give at most 10m".into());
+                return refuse("timeout", message, "give at most 10m");
             }
             _ => {}
         }
         match backoff {
             Some(_) if algorithm == Algorithm::Vegas => {
-                let message = "is given, but Vegas does not use it".into();
+                let message = "is given, but Vegas does not use it";
                 let fix = "leave it out, or choose another `algorithm`";
-                refuse("backoff", message, fix.into())
+                refuse("backoff", message, fix)
             }
             Some(backoff) if !(0.5..=0.99).contains(&backoff) => {
-                refuse("backoff", format!("is {backoff}"), "give a number from 0.5 to 0.99".into())
+                refuse("backoff", format!("is {backoff}"), "give a number from 0.5 to 0.99")
             }
             _ => Ok(self),
         }

@@ -18,11 +18,12 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use crate::SettingsError;
 pub use memory::Memory;
 pub use permit::Permit;
 pub use settings::{
     MAX_CALL_WINDOW, MAX_OPEN_FOR, MAX_PROBES, MAX_TIME_WINDOW, MIN_TIME_WINDOW, OpenFor, Rules,
-    Settings, SettingsError, Window,
+    Settings, Window,
 };
 pub use snapshot::{Snapshot, WindowSnapshot};
 pub use state::{Cause, Control, Rejected, State, Transition};

@@ -1,5 +1,7 @@
 //! What a circuit breaker can be told, and the rules that make it make sense.
 
+use crate::SettingsError;
+use crate::settings_error::refuse;
 use std::fmt;
 use std::time::Duration;
 
@@ -128,41 +130,6 @@ pub struct Settings {
     /// How long one attempt can take, where that is bounded. A probe that has not come back after
     /// the larger of this and the current open duration has failed. Default: none.
     pub attempt_timeout: Option<Duration>,
-}
-
-/// Why settings were refused.
-///
-/// ```
-/// use breakerbox_core::breaker::Settings;
-///
-/// let error = Settings { probes: Some(0), ..Settings::default() }.check().unwrap_err();
-/// assert_eq!((error.field, &*error.message, &*error.fix), ("probes", "is 0", "give at least 1"));
-/// assert_eq!(error.to_string(), "`probes` is 0; give at least 1");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettingsError {
-    /// The setting at fault, as it is called in the file: `min_calls`, `open_for.factor`.
-    pub field: &'static str,
-    /// What is wrong with it: a clause that can follow the name.
-    pub message: String,
-    /// What to do about it.
-    pub fix: String,
-}
-
-impl fmt::Display for SettingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` {}; {}", self.field, self.message, self.fix)
-    }
-}
-
-impl std::error::Error for SettingsError {}
-
-fn refuse<T>(
-    field: &'static str,
-    message: impl Into<String>,
-    fix: impl Into<String>,
-) -> Result<T, SettingsError> {
-    Err(SettingsError { field, message: message.into(), fix: fix.into() })
 }
 
 /// Settings that have been checked, with every default filled in.

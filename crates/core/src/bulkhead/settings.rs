@@ -1,6 +1,7 @@
 //! What a bulkhead can be told, and the rules that make it make sense.
 
 use crate::SettingsError;
+use crate::settings_error::refuse;
 use std::time::Duration;
 
 /// The most calls that can be admitted at once.
@@ -79,12 +80,9 @@ impl Settings {
     /// # Errors
     /// The first setting that is out of range or contradicts another.
     pub fn check(self) -> Result<Self, SettingsError> {
-        let refuse = |field, message: String, fix: &str| {
-            Err(SettingsError { field, message, fix: fix.to_owned() })
-        };
         let Self { concurrent, queue, queue_timeout, order, target, interval } = self;
         if concurrent == 0 {
-            let message = "is 0, so no call is ever admitted".to_owned();
+            let message = "is 0, so no call is ever admitted";
             return refuse("concurrent", message, "give 1 to 1000000");
         }
         if concurrent > MAX_CONCURRENT {
@@ -95,11 +93,11 @@ impl Settings {
         }
         if queue > 0 && queue_timeout.is_zero() {
             let fix = "give a duration, or set `queue` to 0 so that nobody waits";
-            return refuse("queue_timeout", "is zero".to_owned(), fix);
+            return refuse("queue_timeout", "is zero", fix);
         }
         if order == Order::AdaptiveLifo {
             if target.is_zero() {
-                return refuse("target", "is zero".to_owned(), "give a duration, such as 5ms");
+                return refuse("target", "is zero", "give a duration, such as 5ms");
             }
             if target > interval {
                 let message = format!("of {target:?} is longer than the interval {interval:?}");

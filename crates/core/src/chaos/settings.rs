@@ -2,6 +2,7 @@
 
 use super::fault::{Fault, FaultKind};
 use super::latency::Latency;
+use crate::settings_error::refuse;
 use crate::{SettingsError, Timestamp};
 use std::time::Duration;
 
@@ -84,7 +85,7 @@ impl Settings {
             return refuse("max_fraction", format!("is {}", self.max_fraction), fix);
         }
         if self.lasts == Some(Duration::ZERO) {
-            return refuse("for", "is zero".into(), "give a duration, or leave it out");
+            return refuse("for", "is zero", "give a duration, or leave it out");
         }
         Ok(self)
     }
@@ -109,12 +110,12 @@ impl Settings {
             }
             (Some(ending), None, Some(body)) => {
                 let message = format!("is given with `{ending}`, which leaves no body");
-                return refuse(body, message, &format!("leave out `{body}` or `{ending}`"));
+                return refuse(body, message, format!("leave out `{body}` or `{ending}`"));
             }
             (None, _, None) if self.latency.is_none() => {
                 let fix = "give at least one of `latency`, `error`, `reset`, `black_hole`, \
                            `slow_body` and `truncate_body`";
-                return refuse("latency", "is not given, nor is any other fault".into(), fix);
+                return refuse("latency", "is not given, nor is any other fault", fix);
             }
             _ => {}
         }
@@ -123,7 +124,7 @@ impl Settings {
         }
         if self.slow_body == Some(0) {
             let fix = "give at least 1 byte per second, or use `black_hole`";
-            return refuse("slow_body", "is 0, so no body ever ends".into(), fix);
+            return refuse("slow_body", "is 0, so no body ever ends", fix);
         }
         Ok(())
     }
@@ -155,7 +156,7 @@ fn check_latency(latency: Latency) -> Result<(), SettingsError> {
         Latency::Exponential { mean } => ("latency.mean", mean),
     };
     if longest.is_zero() {
-        return refuse(field, "is zero".into(), "give a duration");
+        return refuse(field, "is zero", "give a duration");
     }
     if longest > MAX_LATENCY {
         return refuse(field, format!("of {longest:?} is too long"), "give at most 1h");
@@ -167,8 +168,4 @@ fn check_latency(latency: Latency) -> Result<(), SettingsError> {
         }
         _ => Ok(()),
     }
-}
-
-fn refuse<T>(field: &'static str, message: String, fix: &str) -> Result<T, SettingsError> {
-    Err(SettingsError { field, message, fix: fix.to_owned() })
 }

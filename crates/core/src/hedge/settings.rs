@@ -3,6 +3,7 @@
 use crate::SettingsError;
 use crate::retry;
 use crate::retry::BudgetSettings;
+use crate::settings_error::refuse;
 use std::time::Duration;
 
 /// The most hedges of one call.
@@ -62,12 +63,9 @@ impl Settings {
     /// # Errors
     /// The first setting that is out of range or contradicts another.
     pub fn check(self) -> Result<Self, SettingsError> {
-        let refuse = |field, message: String, fix: &str| {
-            Err(SettingsError { field, message, fix: fix.to_owned() })
-        };
         match self.delay {
             Delay::Fixed(Duration::ZERO) => {
-                let message = "is zero, so every call is made twice".into();
+                let message = "is zero, so every call is made twice";
                 return refuse("delay", message, "give a duration, or a percentile such as p95");
             }
             Delay::Fixed(delay) if delay > MAX_DELAY => {

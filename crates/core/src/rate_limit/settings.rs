@@ -2,6 +2,7 @@
 
 use crate::SettingsError;
 use crate::keyed::{DEFAULT_KEYS, MAX_KEYS};
+use crate::settings_error::refuse;
 use std::time::Duration;
 
 /// The most that may go at once.
@@ -68,9 +69,6 @@ impl Settings {
     /// # Errors
     /// The first setting that is out of range or contradicts another.
     pub fn check(self) -> Result<Self, SettingsError> {
-        let refuse = |field, message: String, fix: &str| {
-            Err(SettingsError { field, message, fix: fix.to_owned() })
-        };
         if !self.rate.is_finite() || self.rate <= 0.0 {
             return refuse("rate", format!("is {}", self.rate), "give a number above 0");
         }
@@ -80,7 +78,7 @@ impl Settings {
         }
         let interval = self.per.as_nanos() as f64 / self.rate;
         if interval < MIN_INTERVAL.as_nanos() as f64 {
-            let message = "is more than a billion per second".to_owned();
+            let message = "is more than a billion per second";
             return refuse("rate", message, "give a smaller rate, or a longer `per`");
         }
         if interval > MAX_PER.as_nanos() as f64 {

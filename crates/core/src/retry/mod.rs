@@ -9,6 +9,7 @@ pub use budget::{Budget, BudgetSettings};
 pub use when::{Failure, When};
 
 use crate::SettingsError;
+use crate::settings_error::refuse;
 use std::time::Duration;
 
 /// The most attempts of one call.
@@ -59,16 +60,13 @@ impl Settings {
     /// # Errors
     /// The first setting that is out of range or contradicts another.
     pub fn check(self) -> Result<Self, SettingsError> {
-        let refuse = |field, message: String, fix: &str| {
-            Err(SettingsError { field, message, fix: fix.to_owned() })
-        };
         let Backoff { initial, factor, max, .. } = self.backoff;
         if self.attempts == 0 || self.attempts > MAX_ATTEMPTS {
             let message = format!("is {}", self.attempts);
             return refuse("attempts", message, "give 1 to 100, the first one included");
         }
         if initial.is_zero() {
-            return refuse("backoff.initial", "is zero".into(), "give a duration");
+            return refuse("backoff.initial", "is zero", "give a duration");
         }
         if max < initial {
             let message = format!("of {max:?} is shorter than the initial {initial:?}");

@@ -1,6 +1,7 @@
 //! What load shedding can be told.
 
 use crate::SettingsError;
+use crate::settings_error::refuse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -67,12 +68,9 @@ impl Settings {
     /// # Errors
     /// The first setting that is out of range.
     pub fn check(self) -> Result<Self, SettingsError> {
-        let refuse = |field, message: String, fix: &str| {
-            Err(SettingsError { field, message, fix: fix.to_owned() })
-        };
         let Self { target, interval, ref classes } = self;
         if target.is_zero() {
-            let message = "is zero, so any wait at all is too long".into();
+            let message = "is zero, so any wait at all is too long";
             return refuse("target", message, "give a duration, such as 5ms");
         }
         if target > MAX_INTERVAL {

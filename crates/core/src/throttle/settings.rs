@@ -1,6 +1,7 @@
 //! What a throttle can be told.
 
 use crate::SettingsError;
+use crate::settings_error::refuse;
 use std::time::Duration;
 
 /// The shortest window.
@@ -48,9 +49,6 @@ impl Settings {
     /// # Errors
     /// The first setting that is out of range.
     pub fn check(self) -> Result<Self, SettingsError> {
-        let refuse = |field, message: String, fix: &str| {
-            Err(SettingsError { field, message, fix: fix.to_owned() })
-        };
         let Self { k, window, max } = self;
         if !(1.0..=MAX_K).contains(&k) {
             return refuse("k", format!("is {k}"), "give a number from 1 to 100, mostly 2");
