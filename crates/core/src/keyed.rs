@@ -23,14 +23,14 @@ const CANDIDATES: usize = 8;
 /// use breakerbox_core::Timestamp;
 /// use breakerbox_core::keyed::Evict;
 ///
-/// struct Session { open: bool }
-/// impl Evict for Session {
+/// struct Tenant { busy: bool }
+/// impl Evict for Tenant {
 ///     fn worth(&self, _: Timestamp) -> u8 {
-///         u8::from(self.open)
+///         u8::from(self.busy)
 ///     }
 /// }
-/// let worth = |open| Session { open }.worth(Timestamp::ZERO);
-/// assert!(worth(false) < worth(true), "those that are over go first");
+/// let worth = |busy| Tenant { busy }.worth(Timestamp::ZERO);
+/// assert!(worth(false) < worth(true), "those that are idle go first");
 /// ```
 pub trait Evict {
     /// 0 for one that a new one would be as good as. The higher, the later it is thrown out.
