@@ -10,6 +10,7 @@ use super::kind::{Kind, Refusal, either};
 use super::node::Node;
 use super::reader::Reader;
 use super::span::Located;
+use super::suggest::closest;
 use super::table::table;
 use super::{boolean, duration, integer, list, number, one_of, quoted, text};
 
@@ -177,31 +178,38 @@ fn status() -> impl Kind<Value = Condition> {
 }
 
 fn condition() -> impl Kind<Value = Condition> {
-    text().then(|word, node, reader| {
-        let word = word.to_ascii_lowercase();
+    text().then(|written, node, reader| {
+        let word = written.to_ascii_lowercase();
         let found = kind(&word).or_else(|| grpc(&word)).map(Condition::Failure);
-        let found = found.or_else(|| class(&word));
+        let found = found.or_else(|| statuses(&word));
         if found.is_none() {
-            let fix = "write a kind such as \"connect\", a status such as 503 or \"5xx\", or a gRPC \
-                       code such as \"unavailable\"";
-            return reader.refuse(node, Refusal::new(format!("is {}", quoted(&word)), fix));
+            let words = KINDS.iter().map(|(name, _)| *name).chain(GRPC.into_iter().skip(1));
+            let meant = closest(&word, words).map(|meant| format!("did you mean \"{meant}\"? "));
+            let fix = format!(
+                "{}write a kind such as \"connect\", a status such as 503 or \"5xx\", or a gRPC code \
+                 such as \"unavailable\"",
+                meant.unwrap_or_default()
+            );
+            return reader.refuse(node, Refusal::new(format!("is {}", quoted(&written)), fix));
         }
         found
     })
 }
 
+/// The kinds of failure that have a name.
+const KINDS: [(&str, Failure); 8] = [
+    ("failure", Failure::Other),
+    ("connect", Failure::Connect),
+    ("reset", Failure::Reset),
+    ("refused_stream", Failure::RefusedStream),
+    ("timeout", Failure::Timeout),
+    ("breaker_open", Failure::BreakerOpen),
+    ("bulkhead_full", Failure::BulkheadFull),
+    ("rate_limited", Failure::RateLimited),
+];
+
 fn kind(word: &str) -> Option<Failure> {
-    Some(match word {
-        "failure" => Failure::Other,
-        "connect" => Failure::Connect,
-        "reset" => Failure::Reset,
-        "refused_stream" => Failure::RefusedStream,
-        "timeout" => Failure::Timeout,
-        "breaker_open" => Failure::BreakerOpen,
-        "bulkhead_full" => Failure::BulkheadFull,
-        "rate_limited" => Failure::RateLimited,
-        _ => return None,
-    })
+    KINDS.into_iter().find(|(name, _)| *name == word).map(|(_, failure)| failure)
 }
 
 /// gRPC's status codes, in the order of their numbers.
@@ -226,18 +234,20 @@ const GRPC: [&str; 17] = [
 ];
 
 fn grpc(word: &str) -> Option<Failure> {
-    let word = word.to_ascii_lowercase();
     let code = GRPC.into_iter().position(|code| code == word).filter(|code| *code > 0)?;
     u32::try_from(code).ok().map(Failure::Grpc)
 }
 
-/// `5xx` are all statuses from 500 to 599; `"503"` is 503.
-fn class(word: &str) -> Option<Condition> {
-    let first = word.strip_suffix("xx").map(|digit| format!("{digit}00"));
-    let status = first.as_deref().unwrap_or(word);
-    let digits = status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
-    let status: u16 = status.parse().ok().filter(|status| digits && (100..600).contains(status))?;
-    Some(Condition::Statuses(status, status + if first.is_some() { 99 } else { 0 }))
+/// `5xx` are all statuses from 500 to 599; `"503"` is 503. Nothing else is either.
+fn statuses(word: &str) -> Option<Condition> {
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| u16::from(byte - b'0'));
+    let &[hundreds, tens, ones] = word.as_bytes() else { return None };
+    let first = digit(hundreds).filter(|hundreds| (1..=5).contains(hundreds))? * 100;
+    if (tens, ones) == (b'x', b'x') {
+        return Some(Condition::Statuses(first, first + 99));
+    }
+    let status = first + digit(tens)? * 10 + digit(ones)?;
+    Some(Condition::Statuses(status, status))
 }
 
 fn all(conditions: Vec<Located<Condition>>) -> When {

@@ -70,10 +70,28 @@ fn a_longer_first_delay_moves_the_default_maximum_on() {
 }
 
 #[test]
-fn kinds_and_classes_may_be_in_capitals() {
-    let on = parsed("{ on = ['5XX', 'Connect', '503'] }").settings.on;
-    assert!(on.repeats(Failure::Status(599), true) && on.repeats(Failure::Connect, true));
-    assert!(!on.repeats(Failure::Status(499), true));
+fn what_is_repeated_is_written_in_upper_or_lower_case() {
+    let on = |entries: &str| parsed(&format!("{{ on = [{entries}] }}")).settings.on;
+    for (one, other) in [
+        ("'connect'", "'Connect'"),
+        ("'refused_stream'", "'REFUSED_STREAM'"),
+        ("'5xx'", "'5XX'"),
+        ("'unavailable'", "'UNAVAILABLE'"),
+        ("503", "'503'"),
+    ] {
+        assert_eq!(on(one), on(other), "{other}");
+    }
+}
+
+#[test]
+fn a_status_is_three_digits_or_one_and_xx() {
+    for entry in
+        ["+503", "+5xx", "0503", "000503", "-503", "50", "5x", "05xx", "599x", "600", "099"]
+    {
+        let errors = wrong(&format!("retry.on = ['{entry}']"));
+        let start = format!("1:13 error: `on[0]` is `{entry}`; write a kind such as \"connect\"");
+        assert!(errors.len() == 1 && errors[0].starts_with(&start), "{entry}: {errors:?}");
+    }
 }
 
 #[test]
@@ -92,17 +110,7 @@ fn what_a_retry_refuses() {
         ),
         (
             "{ on = ['conect'] }",
-            "1:17 error: `on[0]` is `conect`; write a kind such as \"connect\", a status such as \
-             503 or \"5xx\", or a gRPC code such as \"unavailable\"",
-        ),
-        (
-            "{ on = ['+503'] }",
-            "1:17 error: `on[0]` is `+503`; write a kind such as \"connect\", a status such as \
-             503 or \"5xx\", or a gRPC code such as \"unavailable\"",
-        ),
-        (
-            "{ on = ['+5xx'] }",
-            "1:17 error: `on[0]` is `+5xx`; write a kind such as \"connect\", a status such as \
+            "1:17 error: `on[0]` is `conect`; did you mean \"connect\"? write a kind such as \"connect\", a status such as \
              503 or \"5xx\", or a gRPC code such as \"unavailable\"",
         ),
         ("{ on = [99] }", "1:17 error: `on[0]` is 99; give an integer from 100 to 599"),
@@ -110,6 +118,11 @@ fn what_a_retry_refuses() {
             "{ on = ['6xx'] }",
             "1:17 error: `on[0]` is `6xx`; write a kind such as \"connect\", a \
              status such as 503 or \"5xx\", or a gRPC code such as \"unavailable\"",
+        ),
+        (
+            "{ on = ['Unavailible'] }",
+            "1:17 error: `on[0]` is `Unavailible`; did you mean \"unavailable\"? write a kind such as \
+             \"connect\", a status such as 503 or \"5xx\", or a gRPC code such as \"unavailable\"",
         ),
         (
             "{ methods = ['G E T'] }",
