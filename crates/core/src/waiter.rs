@@ -2,6 +2,7 @@
 
 use crate::sync::{Mutex, lock};
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
 /// One who waits: the place where the decision about it is left, once.
@@ -80,7 +81,16 @@ impl Wakers {
 
     /// Wakes them, in the order in which they were added.
     pub(crate) fn wake(self) {
-        self.first.into_iter().chain(self.more).for_each(Waker::wake);
+        self.first.into_iter().chain(self.more).for_each(wake);
+    }
+}
+
+/// Wakes one. A waker is another's code: if it panics that is its own affair, and neither ours nor that
+/// of those who are still to be woken.
+pub(crate) fn wake(waker: Waker) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        // What it panicked with may panic as it is dropped.
+        std::mem::forget(payload);
     }
 }
 

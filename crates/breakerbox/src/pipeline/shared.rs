@@ -190,6 +190,17 @@ pub struct Shared<'a, K: Clone + Ord + Hash, T: Clone, E: Clone, A> {
 }
 
 impl<K: Clone + Ord + Hash, T: Clone, E: Clone, A> Shared<'_, K, T, E, A> {
+    /// It neither leads nor follows any longer: it is over, however long its future is kept.
+    fn release(&mut self) {
+        let Some(groups) = &self.shelf.groups else { return };
+        if let Some(lead) = self.lead.take() {
+            groups.lost(lead);
+        }
+        if let Some(ticket) = self.follows.take() {
+            groups.give_up(ticket);
+        }
+    }
+
     /// Waits for the one that leads. `None`: it leads itself now.
     fn poll_follow(
         &mut self,
@@ -272,8 +283,13 @@ where
         if result.as_ref().is_err_and(own) {
             return;
         }
-        if let Some((groups, lead)) = self.shelf.groups.as_ref().zip(self.lead.take()) {
-            groups.finished(lead, (ending, result.clone().map(|value| (value, None))));
+        let Some(groups) = self.shelf.groups.as_ref().filter(|_| self.lead.is_some()) else {
+            return;
+        };
+        // What is cloned may panic: until then it still leads.
+        let brought = (ending, result.clone().map(|value| (value, None)));
+        if let Some(lead) = self.lead.take() {
+            groups.finished(lead, brought);
         }
     }
 
@@ -283,6 +299,7 @@ where
         result: Result<T, Error<E>>,
         instead: bool,
     ) -> Result<Answer<T>, Error<E>> {
+        self.release();
         if !instead {
             return result.map(Answer::real);
         }
@@ -305,6 +322,7 @@ where
         (_, found): Found<T, E>,
         instead: bool,
     ) -> Result<Answer<T>, Error<E>> {
+        self.release();
         match found {
             Ok((value, Some(since))) => Ok(Answer::kept(value, inner.clock.now().since(since))),
             Ok((value, None)) => self.answer(inner, Ok(value), instead),
@@ -315,13 +333,7 @@ where
 
 impl<K: Clone + Ord + Hash, T: Clone, E: Clone, A> Drop for Shared<'_, K, T, E, A> {
     fn drop(&mut self) {
-        let Some(groups) = &self.shelf.groups else { return };
-        if let Some(lead) = self.lead.take() {
-            groups.lost(lead);
-        }
-        if let Some(ticket) = self.follows.take() {
-            groups.give_up(ticket);
-        }
+        self.release();
     }
 }
 

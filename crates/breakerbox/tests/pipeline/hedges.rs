@@ -110,3 +110,20 @@ fn what_must_not_be_repeated_is_not_hedged() {
     assert_eq!(Task::new(posts.call_once(|| script.run())).finish(&clock), Ok(1));
     assert_eq!(script.runs(), 1);
 }
+
+#[test]
+fn who_comes_after_the_deadline_begins_no_hedge() {
+    for timeout in [None, Some(50)] {
+        let (clock, builder) = builder();
+        let builder = builder.deadline(ms(60)).hedge(after(55));
+        let posts = match timeout {
+            Some(timeout) => builder.attempt_timeout(ms(timeout)).build().unwrap(),
+            None => builder.build().unwrap(),
+        };
+        let script = Script::new(&clock, &[(HANG, Ok(1)), (0, Ok(2))]);
+        let mut call = Task::new(posts.call(|| script.run()));
+        clock.advance(ms(1000));
+        assert!(call.output().unwrap_err().is_timeout());
+        assert_eq!((script.runs(), posts.stats().hedges), (1, 0));
+    }
+}

@@ -234,3 +234,29 @@ fn the_least_important_calls_are_shed_first() {
     let [least, most] = shed;
     assert!(least > 400 && most == 0, "{shed:?}");
 }
+
+#[test]
+fn a_waker_that_panics_hurts_only_its_own() {
+    use std::sync::Arc;
+    use std::task::{Context, Wake, Waker};
+    struct Bad;
+    impl Wake for Bad {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker that panics");
+        }
+    }
+    let (clock, builder) = builder();
+    let settings = bulkhead::Settings { queue: 4, ..bulkhead::Settings::new(1) };
+    let posts = builder.bulkhead(settings).build().unwrap();
+    let script = Script::new(&clock, &[(10, Ok(1)), (0, Ok(2)), (0, Ok(3))]);
+    let mut first = Task::new(posts.call(|| script.run()));
+    let mut second = Box::pin(posts.call(|| script.run()));
+    let bad = Waker::from(Arc::new(Bad));
+    assert!(second.as_mut().poll(&mut Context::from_waker(&bad)).is_pending());
+    let mut third = Task::new(posts.call(|| script.run()));
+    clock.advance(ms(10));
+    assert_eq!(first.output(), Ok(1));
+    assert!(second.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    assert_eq!(third.output(), Ok(3));
+    assert_settled(&posts);
+}

@@ -249,3 +249,57 @@ async fn it_follows_the_paused_time_of_tokio() {
     assert!(result.unwrap_err().is_timeout());
     assert_eq!(began.elapsed(), Duration::from_millis(400));
 }
+
+#[test]
+fn a_repetition_that_finds_no_place_is_no_failure_of_the_other_side() {
+    let (clock, builder) = builder();
+    // The time its first attempt had is over when the second one asks for a place.
+    let posts = builder
+        .retry(attempts(2, 100))
+        .attempt_timeout(ms(50))
+        .breaker(breaker::Settings { consecutive_failures: Some(2), ..Default::default() })
+        .bulkhead(bulkhead::Settings::new(1))
+        .build()
+        .unwrap();
+    let failing = Script::new(&clock, &[(0, Err(1))]);
+    let hangs = Script::new(&clock, &[(40, Ok(1))]);
+    let mut rejected = Task::new(posts.call(|| failing.run()));
+    clock.advance(ms(90));
+    let running = Task::new(posts.call(|| hangs.run()));
+    clock.advance(ms(10));
+    rejected.run();
+    assert!(
+        matches!(rejected.output(), Err(Error::Rejected(why)) if why.reason() == "bulkhead_full")
+    );
+    let seen = posts.stats().breaker.unwrap();
+    assert_eq!((seen.failures, seen.ignored, failing.runs()), (1, 1, 1));
+    assert_eq!(posts.breaker_state(), Some(breakerbox::State::Closed));
+    drop(running);
+    assert_settled(&posts);
+}
+
+#[test]
+fn a_repetition_given_up_while_it_is_queued_is_no_failure_of_the_other_side() {
+    let (clock, builder) = builder();
+    let posts = builder
+        .retry(attempts(2, 100))
+        .attempt_timeout(ms(150))
+        .breaker(breaker::Settings::default())
+        .bulkhead(bulkhead::Settings { queue: 1, ..bulkhead::Settings::new(1) })
+        .build()
+        .unwrap();
+    let failing = Script::new(&clock, &[(0, Err(1))]);
+    let hangs = Script::new(&clock, &[(500, Ok(1))]);
+    let mut given_up = Task::new(posts.call(|| failing.run()));
+    clock.advance(ms(90));
+    let running = Task::new(posts.call(|| hangs.run()));
+    clock.advance(ms(10));
+    given_up.run();
+    assert!(!given_up.is_done());
+    clock.advance(ms(60));
+    drop(given_up);
+    let seen = posts.stats().breaker.unwrap();
+    assert_eq!((seen.failures, seen.ignored, failing.runs()), (1, 1, 1));
+    drop(running);
+    assert_settled(&posts);
+}

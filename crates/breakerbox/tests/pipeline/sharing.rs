@@ -145,3 +145,43 @@ fn the_rate_limit_stands_before_the_cache() {
     assert_eq!(*Task::new(posts.call("/1", || script.run())).output().unwrap(), 1);
     assert!(Task::new(posts.call("/1", || script.run())).output().unwrap_err().is_rejected());
 }
+
+#[test]
+fn one_that_is_over_holds_up_nobody_however_long_its_future_is_kept() {
+    let (clock, builder) = builder();
+    let posts: Calls = builder.coalesce(coalesce::Settings::default()).build().unwrap().shared();
+    let script = Script::new(&clock, &[(HANG, Ok(1)), (0, Ok(2))]);
+    let hurried = || posts.protect().time_left(ms(100));
+    let mut leader = Task::new(hurried().call_shared(&posts, "/1", || script.run()));
+    let mut impatient = Task::new(hurried().call_shared(&posts, "/1", || script.run()));
+    let mut follower = Task::new(posts.call("/1", || script.run()));
+    clock.advance(ms(100));
+    assert!(impatient.output().unwrap_err().is_timeout());
+    assert!(leader.output().unwrap_err().is_timeout());
+    // Both futures are still there.
+    assert_eq!(*follower.output().unwrap(), 2);
+}
+
+#[test]
+fn an_answer_that_cannot_be_cloned_leaves_no_key_behind() {
+    #[derive(Debug)]
+    struct Fragile(std::rc::Rc<std::cell::Cell<bool>>);
+    impl Clone for Fragile {
+        fn clone(&self) -> Self {
+            assert!(!self.0.get(), "it breaks");
+            Self(std::rc::Rc::clone(&self.0))
+        }
+    }
+    let (_, builder) = builder();
+    let pipeline = builder.coalesce(coalesce::Settings::default()).build().unwrap();
+    let posts: SharedCalls<&str, u32, Fragile, ManualClock> = pipeline.shared();
+    let breaks = std::rc::Rc::new(std::cell::Cell::new(true));
+    let fails = || std::future::ready(Err(Fragile(std::rc::Rc::clone(&breaks))));
+    let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        Task::new(posts.call("/1", fails)).is_done()
+    }));
+    assert!(unwound.is_err());
+    breaks.set(false);
+    assert!(Task::new(posts.call("/1", fails)).is_done());
+    assert_eq!(posts.coalesced().unwrap().groups, 0);
+}

@@ -13,7 +13,7 @@ pub use settings::{MAX_FOLLOWERS, Settings};
 pub use ticket::{Following, Joined, Lead, Ticket};
 
 use crate::sync::{Mutex, MutexGuard, lock};
-use crate::waiter::{Waiter, Wakers};
+use crate::waiter::{self, Waiter, Wakers};
 use group::{Group, Verdict};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -151,18 +151,28 @@ impl<K: Clone + Ord + Hash, R: Clone> Groups<K, R> {
     /// The leader has a result, or an error: all that follow at this moment are woken and get it.
     /// Says how many they are. Whoever joins later begins a new round.
     pub fn finished(&self, lead: Lead<K>, result: R) -> usize {
-        let mut shard = self.shard(&lead.key);
-        // It is there: a group ends with its leader, and there is one at a time.
-        let group = shard.groups.remove(&lead.key);
-        let followers = group.map(Group::into_followers).into_iter().flatten();
-        let followers: Vec<_> = followers.collect();
-        shard.counts.waiting -= followers.len() as u64;
-        shard.counts.shared += followers.len() as u64;
-        drop(shard);
-        for follower in &followers {
+        // What is cloned may panic: then the leader is lost, as by any other panic.
+        let mut leading = Leading { groups: self, lead: Some(lead) };
+        let mut copies = Vec::new();
+        let followers: Vec<_> = loop {
+            let Some(lead) = &leading.lead else { return 0 };
+            let mut shard = self.shard(&lead.key);
+            let waiting = shard.groups.get(&lead.key).map_or(0, Group::len);
+            if waiting <= copies.len() {
+                // It is there: a group ends with its leader, and there is one at a time.
+                let group = shard.groups.remove(&lead.key);
+                shard.counts.waiting -= waiting as u64;
+                shard.counts.shared += waiting as u64;
+                break group.map(Group::into_followers).into_iter().flatten().collect();
+            }
+            drop(shard);
+            copies.resize_with(waiting, || result.clone());
+        };
+        leading.lead = None;
+        for (follower, copy) in followers.iter().zip(copies) {
             // Nobody holds a lock here, so each is woken as soon as it has its result.
-            if let Some(waker) = follower.decide(Verdict::Shared(result.clone())) {
-                waker.wake();
+            if let Some(waker) = follower.decide(Verdict::Shared(copy)) {
+                waiter::wake(waker);
             }
         }
         followers.len()
@@ -219,6 +229,20 @@ impl<K: Clone + Ord + Hash, R: Clone> Groups<K, R> {
     fn shard(&self, key: &K) -> MutexGuard<'_, Shard<K, R>> {
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
         lock(&self.shards[hash as usize % SHARDS])
+    }
+}
+
+/// A leader that is about to hand on what it brings.
+struct Leading<'a, K: Clone + Ord + Hash, R: Clone> {
+    groups: &'a Groups<K, R>,
+    lead: Option<Lead<K>>,
+}
+
+impl<K: Clone + Ord + Hash, R: Clone> Drop for Leading<'_, K, R> {
+    fn drop(&mut self) {
+        if let Some(lead) = self.lead.take() {
+            self.groups.lost(lead);
+        }
     }
 }
 

@@ -53,6 +53,7 @@ impl Attempt {
         self.answered = false;
         self.hedge = false;
         self.started = started;
+        self.timeout = Timestamp::NEVER;
     }
 
     #[inline(always)]

@@ -160,7 +160,8 @@ impl Call {
         notice: Notice<'_>,
     ) -> Option<Action> {
         let (settings, _) = pipeline.hedge.as_ref()?;
-        if !self.hedgeable || self.more().hedges >= settings.max {
+        // A driver that comes late begins nothing after the deadline.
+        if !self.hedgeable || now >= self.deadline || self.more().hedges >= settings.max {
             return None;
         }
         if pipeline.budget.as_ref().is_some_and(|budget| !budget.withdraw(now)) {
