@@ -2,6 +2,7 @@
 
 use super::Clock;
 use breakerbox_core::Timestamp;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -130,7 +131,6 @@ pin_project_lite::pin_project! {
     /// Waits on the timer of the runtime: tokio's, with the feature `tokio`. Without it the builder
     /// offers no `attempt_timeout` and `deadline`, and refuses those of a breaker that is given this
     /// clock.
-    #[derive(Debug)]
     pub struct SystemSleep {
         clock: SystemClock,
         at: Timestamp,
@@ -139,19 +139,27 @@ pin_project_lite::pin_project! {
     }
 }
 
+/// A timer that an operation cannot keep from firing by being busy: tokio makes what a task has polled
+/// too much of wait for the next turn, timers among it.
 #[cfg(feature = "tokio")]
-type Timer = tokio::time::Sleep;
+type Timer = tokio::task::coop::Unconstrained<tokio::time::Sleep>;
 #[cfg(not(feature = "tokio"))]
 type Timer = std::future::Pending<()>;
 
 #[cfg(feature = "tokio")]
 fn timer(wait: Duration) -> Timer {
-    tokio::time::sleep(wait)
+    tokio::task::coop::unconstrained(tokio::time::sleep(wait))
 }
 
 #[cfg(not(feature = "tokio"))]
 fn timer(_wait: Duration) -> Timer {
     std::future::pending()
+}
+
+impl fmt::Debug for SystemSleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SystemSleep").field("until", &self.at).finish_non_exhaustive()
+    }
 }
 
 impl Future for SystemSleep {

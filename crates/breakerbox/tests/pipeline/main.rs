@@ -1,6 +1,7 @@
 //! What callers see of a pipeline, and how often their operations run, on virtual time.
 
 mod blocking;
+mod busy;
 mod cancellation;
 mod chaos;
 mod hedges;

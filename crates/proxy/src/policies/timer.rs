@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use breakerbox::clock::Clock as _;
 use breakerbox::core::Timestamp;
+use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::Sleep;
 
 use super::Policies;
@@ -14,7 +15,7 @@ use super::flight::Sent;
 #[derive(Default)]
 pub(super) struct Timer {
     due: Timestamp,
-    sleep: Option<Pin<Box<Sleep>>>,
+    sleep: Option<Pin<Box<Unconstrained<Sleep>>>>,
 }
 
 impl Timer {
@@ -66,9 +67,10 @@ pub(super) fn poll_others<F: Future<Output = Sent>>(
 }
 
 impl Policies {
-    fn sleep_until(&self, due: Timestamp) -> Sleep {
+    fn sleep_until(&self, due: Timestamp) -> Unconstrained<Sleep> {
         let tick = self.clock().tick();
         // A coarse clock lags behind by up to a tick: with one more it has arrived as well.
-        tokio::time::sleep(due.since(self.now()).saturating_add(tick))
+        // However much the task has to do, its time runs out.
+        unconstrained(tokio::time::sleep(due.since(self.now()).saturating_add(tick)))
     }
 }
