@@ -18,7 +18,7 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error<E> {
-    /// The operation was not run: a policy rejected the call.
+    /// A policy rejected the call: its operation was not run, or not run again after it had failed.
     Rejected(Rejection),
     /// The operation was run, and took too long.
     Timeout(Timeout),
@@ -35,7 +35,7 @@ impl<E> Error<E> {
         }
     }
 
-    /// Whether a policy rejected the call without running it.
+    /// Whether a policy rejected the call without running it, or without running it again.
     pub fn is_rejected(&self) -> bool {
         matches!(self, Self::Rejected(_))
     }

@@ -38,6 +38,19 @@ pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Gives back what a dropped call holds, even if the drop of its operation panics.
+pub(crate) struct GiveBack<'a, C: Clock> {
+    pub(crate) inner: &'a Inner<C>,
+    pub(crate) call: &'a mut Call,
+}
+
+impl<C: Clock> Drop for GiveBack<'_, C> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.inner.dropped(self.call);
+    }
+}
+
 /// How a call ended that has no result of its own.
 pub(crate) enum Stopped {
     Rejected(Rejection),

@@ -19,7 +19,7 @@
 //!
 //! match posts.call(|| fetch(1)).await {
 //!     Ok(post) => println!("{post}"),
-//!     Err(Error::Rejected(why)) => println!("not even tried: {why}"),
+//!     Err(Error::Rejected(why)) => println!("not tried: {why}"),
 //!     Err(Error::Timeout(timeout)) => println!("{timeout}"),
 //!     Err(Error::Inner(error)) => println!("tried and failed: {error}"),
 //! }

@@ -1,7 +1,8 @@
 //! How long an answer may be given again: as a cache gives it while it is fresh, or as a fallback gives
 //! the last good one when there is no better.
 
-use crate::Timestamp;
+use crate::settings_error::refuse;
+use crate::{SettingsError, Timestamp};
 use std::time::Duration;
 
 /// So many answers a cache holds, unless it is told otherwise.
@@ -31,6 +32,29 @@ pub struct Life {
 }
 
 impl Life {
+    /// Refuses what makes no sense.
+    ///
+    /// # Errors
+    /// A duration of zero.
+    ///
+    /// ```
+    /// use breakerbox_core::cache::Life;
+    /// use std::time::Duration;
+    ///
+    /// let error = Life { ttl: Some(Duration::ZERO), stale: None }.check().unwrap_err();
+    /// assert_eq!(error.to_string(), "`ttl` is zero, so no answer is ever fresh; give a longer duration");
+    /// ```
+    pub fn check(self) -> Result<Self, SettingsError> {
+        if self.ttl == Some(Duration::ZERO) {
+            return refuse("ttl", "is zero, so no answer is ever fresh", "give a longer duration");
+        }
+        if self.stale == Some(Duration::ZERO) {
+            let message = "is zero, so no answer ever stands in";
+            return refuse("stale", message, "give a longer duration");
+        }
+        Ok(self)
+    }
+
     /// Whether an answer of that time is as good as a new one.
     pub fn is_fresh(&self, stored: Timestamp, now: Timestamp) -> bool {
         self.ttl.is_some_and(|ttl| now.since(stored) < ttl)

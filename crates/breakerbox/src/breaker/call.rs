@@ -3,7 +3,7 @@
 use super::protect::{Classify, Recover};
 use crate::Error;
 use crate::clock::Clock;
-use crate::inner::Inner;
+use crate::inner::{GiveBack, Inner};
 use breakerbox_core::Timestamp;
 use breakerbox_core::pipeline::{Call, Ending};
 use std::pin::Pin;
@@ -33,8 +33,10 @@ pin_project_lite::pin_project! {
         C: Clock,
     {
         fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            this.inner.dropped(this.call);
+            let mut this = this.project();
+            // What an operation holds is free before its permit is.
+            let _given_back = GiveBack { inner: this.inner, call: this.call };
+            this.running.set(None);
         }
     }
 }

@@ -20,7 +20,8 @@ use std::thread::Thread;
 /// The same policies as a [`Pipeline`] has, but for those that would have to stop an operation: a
 /// blocking one cannot be stopped, so the builder makes none with an attempt timeout or a hedge. The
 /// deadline is looked at between attempts and while a call waits, never in an operation. Waiting, for
-/// a retry, the bulkhead or the rate limit, blocks the thread.
+/// a retry, the bulkhead or the rate limit, blocks the thread; it goes by the clock of the pipeline, so
+/// one that stands still unless somebody else moves it is not for calls that wait on their own.
 ///
 /// ```
 /// use breakerbox::{Pipeline, retry};

@@ -151,7 +151,9 @@ impl<C, T> PipelineBuilder<C, T> {
         self
     }
 
-    /// Keeps a histogram of how long calls take (3.6 KiB), for percentiles. Default: off.
+    /// Keeps a histogram of how long calls take (3.6 KiB), for percentiles. They are as fine as the
+    /// clock: give [`SystemClock::precise`] to tell apart what takes less than a few milliseconds.
+    /// Default: off.
     pub fn latencies(mut self, keep: bool) -> Self {
         self.latencies = keep;
         self
@@ -164,7 +166,8 @@ impl<C, T> PipelineBuilder<C, T> {
     }
 
     /// Uses this clock. Default: the coarse system clock, or the precise one if a setting is shorter
-    /// than ten ticks of the coarse one, or the latency of attempts is measured.
+    /// than ten ticks of the coarse one, or a policy goes by how long attempts take: the adaptive limit,
+    /// and a hedge with a percentile.
     pub fn clock<D: Clock>(self, clock: D) -> PipelineBuilder<D, T> {
         self.with(|_| clock)
     }
@@ -193,7 +196,7 @@ impl<C, T> PipelineBuilder<C, T> {
         clock: impl FnOnce(C, Duration) -> D,
     ) -> Result<Pipeline<D>, BuildError> {
         let mut problems = self.check();
-        let clock = clock(self.clock, self.settings.shortest());
+        let clock = clock(self.clock, self.settings.shortest().min(self.sharing.shortest()));
         if let Some(policy) = self.settings.needs_timer()
             && !blocks
             && !clock.can_wait()
@@ -226,6 +229,7 @@ impl<C, T> PipelineBuilder<C, T> {
             }
         }
         problems.extend(self.settings.check());
+        problems.extend(self.sharing.check());
         if self.breaker.is_none() && self.settings.breaker_keys.is_some() {
             let error = SettingsError {
                 field: "breaker_keys",

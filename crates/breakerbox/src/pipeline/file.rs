@@ -80,6 +80,9 @@ impl Pipeline {
     /// # Ok::<(), breakerbox::FileError>(())
     /// ```
     ///
+    /// What is only doubtful, as an attempt timeout longer than the deadline, is passed over:
+    /// [`Policy::parse`] gives the warnings, and `breakerbox check` prints them.
+    ///
     /// # Errors
     /// Everything that is wrong with the text, or what it says that cannot be had here.
     pub fn from_toml(name: &str, text: &str) -> Result<Self, FileError> {

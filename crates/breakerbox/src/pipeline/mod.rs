@@ -77,8 +77,10 @@ impl<C: Clock> Pipeline<C> {
     /// Runs an operation through the pipeline, again where the retry settings say so: `Ok` is a
     /// success and `Err` a failure. Where a hedge is set the operation may run twice at the same time.
     ///
-    /// Neither the operation nor its future need be `Send`, `'static` or boxed. A call that is neither
-    /// repeated nor has to wait allocates nothing. Dropping the future gives the call up.
+    /// Neither the operation nor its future need be `Send`, `'static` or boxed. A good call that does
+    /// not have to wait in a queue allocates nothing; one that fails, is hedged or has to wait for its
+    /// turn allocates once or twice. Dropping the future drops the operation, and then gives back what
+    /// the call held. An attempt that runs out of time gives it back first, and is dropped at once.
     ///
     /// # Errors
     /// [`Error::Rejected`](crate::Error::Rejected) where a policy did not let it run, or run again;

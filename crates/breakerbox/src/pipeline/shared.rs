@@ -9,14 +9,15 @@ use super::{Pipeline, kept::Kept};
 use crate::clock::{Clock, SystemClock};
 use crate::inner::Inner;
 use crate::{Answer, ByResult, Classify, Error, NoFallback, Recover, TimeoutKind};
-use breakerbox_core::Timestamp;
 use breakerbox_core::cache::{DEFAULT_ENTRIES, Life};
 use breakerbox_core::coalesce::{self, Following, Groups, Joined, Lead, Ticket};
 use breakerbox_core::pipeline::{Ending, Hint};
+use breakerbox_core::{SettingsError, Timestamp};
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// What answers are shared among the calls of a pipeline.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,29 @@ impl Sharing {
     pub(crate) fn looks_up(&self) -> bool {
         self.coalesce.is_some() || self.life.ttl.is_some()
     }
+
+    /// The shortest duration that is told apart.
+    pub(crate) fn shortest(&self) -> Duration {
+        let lives = [self.life.ttl, self.life.stale];
+        lives.into_iter().flatten().min().unwrap_or(Duration::MAX)
+    }
+
+    /// Everything that makes no sense, with the policy whose setting it is.
+    pub(crate) fn check(&self) -> Vec<(Option<&'static str>, SettingsError)> {
+        let entries = (self.entries == 0).then(|| SettingsError {
+            field: "entries",
+            message: "is 0, so no answer is ever kept".into(),
+            fix: "give 1 or more".into(),
+        });
+        [
+            ("coalesce", self.coalesce.and_then(|it| it.check().err())),
+            ("cache", self.life.check().err()),
+            ("cache", entries),
+        ]
+        .into_iter()
+        .filter_map(|(policy, error)| error.map(|error| (Some(policy), error)))
+        .collect()
+    }
 }
 
 /// What the leader of equal calls brings to those that follow.
@@ -47,7 +71,8 @@ type Brought<T, E> = Found<T, E>;
 /// as an `Arc` is.
 ///
 /// A fresh answer is given without a call. Of equal calls under way one is run, and the others get what
-/// it brings, its error too; if its caller gives up, the next of them runs. Where a call comes to
+/// it brings, its error too; if its caller gives up, the next of them runs. An operation that makes a call
+/// with its own key waits for itself, and is over when its deadline comes. Where a call comes to
 /// nothing the last good answer stands in, marked as a fallback and with its age.
 ///
 /// ```

@@ -61,7 +61,7 @@ pub struct PipelineStats {
     pub budget_left: Option<f64>,
     /// Calls that an attempt timeout ended.
     pub attempt_timeouts: u64,
-    /// Calls that the deadline ended.
+    /// Calls that the deadline ended, but for those that got the last error of an attempt then.
     pub deadlines: u64,
     /// Calls that their callers gave up.
     pub cancelled: u64,

@@ -20,7 +20,8 @@ async fn busy() -> Result<(), Infallible> {
 
 /// What a call comes to, which must not take for ever.
 fn run<T>(call: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
         let patience = tokio::time::timeout(Duration::from_secs(20), call);
         patience.await.expect("a busy operation runs out of its time")

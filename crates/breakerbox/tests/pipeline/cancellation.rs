@@ -106,3 +106,26 @@ fn a_place_that_was_given_up_goes_to_the_next() {
     assert_eq!(third.output(), Ok(2));
     assert_settled(&pipeline);
 }
+
+#[test]
+fn what_an_operation_holds_is_free_before_its_place_is() {
+    let (clock, builder) = builder();
+    let bulk = bulkhead::Settings { queue: 1, ..bulkhead::Settings::new(1) };
+    let pipeline = builder.bulkhead(bulk).build().unwrap();
+    /// Takes note of how many places are taken when it is dropped.
+    struct Held<'a>(&'a Pipeline<breakerbox::clock::ManualClock>, &'a std::cell::Cell<u32>);
+    impl Drop for Held<'_> {
+        fn drop(&mut self) {
+            self.1.set(self.0.stats().bulkhead.expect("there is one").in_flight);
+        }
+    }
+    let seen = std::cell::Cell::new(0);
+    let running = Task::new(pipeline.call(async || {
+        let _held = Held(&pipeline, &seen);
+        std::future::pending::<Result<u32, u32>>().await
+    }));
+    clock.advance(ms(10));
+    drop(running);
+    assert_eq!(seen.get(), 1);
+    assert_settled(&pipeline);
+}

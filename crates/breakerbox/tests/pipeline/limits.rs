@@ -1,6 +1,6 @@
 //! Bulkhead, rate limit, adaptive limit, throttle and load shedding.
 
-use crate::support::{HANG, Script, Task, assert_settled, builder, ms, passed};
+use crate::support::{HANG, Script, Task, assert_settled, attempts, builder, ms, passed};
 use breakerbox::core::retry::Failure;
 use breakerbox::{Error, adaptive_limit, breaker, bulkhead, rate_limit, shed, throttle};
 use std::time::Duration;
@@ -259,4 +259,29 @@ fn a_waker_that_panics_hurts_only_its_own() {
     assert!(second.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
     assert_eq!(third.output(), Ok(3));
     assert_settled(&posts);
+}
+
+#[test]
+fn the_throttle_hears_of_the_attempt_before_one_that_was_turned_away() {
+    let (clock, builder) = builder();
+    let rules = breaker::Settings { consecutive_failures: Some(1), ..Default::default() };
+    let posts = builder
+        .throttle(throttle::Settings::default())
+        .retry(attempts(2, 10))
+        .breaker(rules)
+        .build()
+        .unwrap();
+    let script = Script::new(&clock, &[(0, Err(503))]);
+    let call = || {
+        let kind = |_: &Result<u32, u32>| Failure::Status(503);
+        Task::new(posts.protect().failure_kind(kind).call(|| script.run())).finish(&clock)
+    };
+    let result = call();
+    // Its only failure has opened the circuit.
+    assert_eq!((reason(&result), script.runs()), ("breaker_open", 1));
+    let seen = posts.stats().throttle.unwrap();
+    assert_eq!((seen.requests, seen.accepted), (1, 0));
+    // This one never comes as far.
+    let result = call();
+    assert_eq!((reason(&result), posts.stats().throttle.unwrap().requests), ("breaker_open", 1));
 }

@@ -1,6 +1,8 @@
 //! What pipelines and their errors say.
 
-use breakerbox::{Pipeline, breaker, bulkhead};
+use breakerbox::clock::SystemClock;
+use breakerbox::{Pipeline, breaker, bulkhead, chaos, coalesce, hedge, rate_limit, retry};
+use std::time::Duration;
 
 #[cfg(feature = "config")]
 #[test]
@@ -48,4 +50,58 @@ fn a_pipeline_can_be_sent_and_its_futures_too() {
     let pipeline =
         is_send(Pipeline::builder("posts").breaker(breaker::Settings::default()).build().unwrap());
     drop(is_send(pipeline.call(async || Ok::<(), ()>(()))));
+}
+
+#[cfg(feature = "cache")]
+#[test]
+fn a_builder_says_everything_that_makes_no_sense() {
+    let refused = Pipeline::builder("posts")
+        .cache(Duration::ZERO, 0)
+        .coalesce(coalesce::Settings { followers: 0 })
+        .breaker(breaker::Settings::default())
+        .breaker_keys(0)
+        .retry(retry::Settings::default())
+        .hedge(hedge::Settings {
+            budget: None,
+            ..hedge::Settings::new(hedge::Delay::Percentile(0.9))
+        })
+        .build()
+        .unwrap_err()
+        .to_string();
+    for problem in [
+        "`cache.ttl` is zero, so no answer is ever fresh; give a longer duration",
+        "`cache.entries` is 0, so no answer is ever kept; give 1 or more",
+        "`coalesce.followers` is 0; give 1 to 1000000",
+        "`breaker_keys` is 0; give 1 to 10000000",
+        "`hedge` has a `budget` that differs from that of `retry`, and they share one; give it in \
+         `retry`, and leave that of `hedge` as it is",
+    ] {
+        assert!(refused.contains(problem), "{refused}");
+    }
+}
+
+#[test]
+fn the_clock_is_as_fine_as_the_shortest_setting() {
+    let millisecond = Duration::from_millis(1);
+    let adaptive = bulkhead::Settings {
+        queue: 1,
+        order: bulkhead::Order::AdaptiveLifo,
+        ..bulkhead::Settings::new(1)
+    };
+    let latency = chaos::Latency::Fixed(millisecond);
+    let rate = rate_limit::Settings { wait: Some(millisecond), ..rate_limit::Settings::new(1.0) };
+    let retry = retry::Settings { max_elapsed: Some(millisecond), ..retry::Settings::default() };
+    let named = || Pipeline::builder("posts");
+    for fine in [
+        named().bulkhead(adaptive).build(),
+        named()
+            .chaos(chaos::Settings { latency: Some(latency), ..chaos::Settings::default() })
+            .build(),
+        named().rate_limit(rate).build(),
+        named().retry(retry).build(),
+    ] {
+        assert_eq!(*fine.unwrap().clock(), SystemClock::precise());
+    }
+    let coarse = named().retry(retry::Settings::default()).build().unwrap();
+    assert_eq!(*coarse.clock(), SystemClock::coarse());
 }

@@ -1,7 +1,8 @@
 //! What comes after a failure: a hedge at once, another attempt later, or nothing.
 
-use super::action::{Action, End, Hint, Rejection};
+use super::action::{Action, End, Ending, Hint, Rejection};
 use super::call::{Call, Phase};
+use super::gates::accepted;
 use super::{Notice, Pipeline};
 use crate::breaker::Rejected;
 use crate::{Timestamp, retry};
@@ -40,6 +41,8 @@ impl Call {
         let more = self.more();
         more.tried.add(endpoint);
         more.last = Some((end, failed));
+        let ending = if failed { Ending::Failure } else { Ending::Ignored };
+        more.accepted = accepted(ending, hint.failure);
         // The upstream's wish to be left alone for a while is not answered with a hedge.
         if again
             && hint.retry_after.is_none()

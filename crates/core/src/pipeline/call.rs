@@ -57,6 +57,8 @@ pub(super) struct More {
     pub(super) hedges: u32,
     /// Attempts that began before the last one, and still run.
     pub(super) others: Vec<Attempt>,
+    /// Whether the upstream accepted the last attempt that ended; `None` if none did, or nobody knows.
+    pub(super) accepted: Option<bool>,
     /// Its place in the queue of the bulkhead.
     pub(super) place: Option<bulkhead::Ticket>,
     /// Its turn at the rate limit.
@@ -344,7 +346,8 @@ impl Call {
     pub(super) fn give_up(&mut self, pipeline: &Pipeline, now: Timestamp, notice: Notice<'_>) {
         self.refund(pipeline);
         if self.counted {
-            self.tell_throttle(pipeline, now, None);
+            let accepted = self.more.as_ref().and_then(|more| more.accepted);
+            self.tell_throttle(pipeline, now, accepted);
         }
         self.stop_all(pipeline, now, notice);
     }

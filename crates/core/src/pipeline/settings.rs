@@ -1,8 +1,11 @@
 //! What a pipeline can be told, and what makes no sense.
 
 use crate::breaker::Rules;
+use crate::bulkhead::Order;
+use crate::chaos::Latency;
 use crate::hedge::Delay;
-use crate::retry::When;
+use crate::keyed::MAX_KEYS;
+use crate::retry::{BudgetSettings, When};
 use crate::{
     SettingsError, adaptive_limit, bulkhead, chaos, hedge, rate_limit, retry, shed, throttle,
 };
@@ -72,6 +75,16 @@ impl Settings {
                 "add a `deadline`, or take \"breaker_open\" out of `on`",
             ));
         }
+        if let (Some(retry), Some(hedge)) = (&self.retry, &self.hedge)
+            && hedge.budget != Some(BudgetSettings::default())
+            && hedge.budget != retry.budget
+        {
+            problems.push(problem(
+                "hedge",
+                "has a `budget` that differs from that of `retry`, and they share one",
+                "give it in `retry`, and leave that of `hedge` as it is",
+            ));
+        }
         problems
     }
 
@@ -101,6 +114,13 @@ impl Settings {
                 let fix = "give a longer duration".to_owned();
                 problems.push((None, SettingsError { field, message, fix }));
             }
+        }
+        if let Some(keys) = self.breaker_keys
+            && !(1..=MAX_KEYS).contains(&keys)
+        {
+            let message = format!("is {keys}");
+            let fix = format!("give 1 to {MAX_KEYS}");
+            problems.push((None, SettingsError { field: "breaker_keys", message, fix }));
         }
         let mut judge = |policy, judged: Option<SettingsError>| {
             problems.extend(judged.map(|error| (Some(policy), error)));
@@ -140,16 +160,26 @@ impl Settings {
             Delay::Percentile(_) => Duration::from_millis(1),
         });
         let bulkhead = self.bulkhead.filter(|it| it.queue > 0);
+        let adaptive = bulkhead.filter(|it| it.order == Order::AdaptiveLifo);
+        let delay = self.chaos.as_ref().and_then(|it| it.latency).map(|latency| match latency {
+            Latency::Fixed(delay) => delay,
+            Latency::Uniform { min, max } => min.saturating_add(max) / 2,
+            Latency::Exponential { mean } => mean,
+        });
         [
             self.deadline,
             self.attempt_timeout,
             self.shed.as_ref().map(|it| it.target),
             self.throttle.map(|it| it.window / 10),
             self.rate_limit.map(|it| it.per.div_f64(it.rate.max(1.0))),
+            self.rate_limit.and_then(|it| it.wait),
             self.retry.as_ref().map(|it| it.backoff.initial),
+            self.retry.as_ref().and_then(|it| it.max_elapsed),
             hedge,
             self.breaker.as_ref().map(|rules| rules.shortest()),
             bulkhead.map(|it| it.queue_timeout),
+            adaptive.map(|it| it.target.min(it.interval)),
+            delay,
             // It compares how long attempts take.
             self.adaptive_limit.map(|_| Duration::from_millis(1)),
         ]

@@ -8,7 +8,7 @@ use super::plan::Plan;
 use super::told::Told;
 use crate::Error;
 use crate::clock::Clock;
-use crate::inner::Inner;
+use crate::inner::{GiveBack, Inner};
 use breakerbox_core::Timestamp;
 use breakerbox_core::pipeline::{Action, Call, End, Ending, Event, Hint};
 use std::fmt;
@@ -51,8 +51,11 @@ pin_project_lite::pin_project! {
         O: Operation,
     {
         fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            this.inner.dropped(this.call);
+            let mut this = this.project();
+            // What an operation holds is free before its place is: whoever gets that may need it.
+            let _given_back = GiveBack { inner: this.inner, call: this.call };
+            this.running.set(None);
+            *this.rare = None;
         }
     }
 }
