@@ -221,7 +221,12 @@ fn is_dropped(seen: &Seen) -> bool {
     seen.dropped.saturating_mul(100) > seen.samples
 }
 
-/// The step of Vegas: 1 below a limit of 100, 2 below 1,000, and so on.
+/// The step of Vegas: 1 below a limit of 100, 2 below 1,000, and so on. Compared, as logarithms may
+/// differ from machine to machine.
 fn magnitude(limit: f64) -> f64 {
-    limit.log10().floor().max(1.0)
+    let (mut step, mut next) = (1.0, 100.0);
+    while limit >= next {
+        (step, next) = (step + 1.0, next * 10.0);
+    }
+    step
 }

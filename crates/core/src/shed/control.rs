@@ -117,8 +117,8 @@ impl Control {
             self.interval(Seen::default(), |_| 0);
         }
         // By now all is admitted, and time does no more than fade what came.
-        let left = i32::try_from(intervals.saturating_sub(FADING)).unwrap_or(i32::MAX);
-        self.came.iter_mut().for_each(|weight| *weight *= FADE.powi(left));
+        let faded = power(FADE, intervals.saturating_sub(FADING));
+        self.came.iter_mut().for_each(|weight| *weight *= faded);
     }
 
     fn lower(&mut self) {
@@ -154,4 +154,17 @@ impl Control {
 /// So that sums of fractions do not miss what they are equal to.
 fn slightly_more(weight: f64) -> f64 {
     weight * (1.0 + 1e-9)
+}
+
+/// By squaring: what `powi` gives may differ from machine to machine.
+fn power(mut base: f64, mut exponent: u64) -> f64 {
+    let mut product = 1.0;
+    while exponent > 0 {
+        if exponent & 1 == 1 {
+            product *= base;
+        }
+        base *= base;
+        exponent >>= 1;
+    }
+    product
 }
