@@ -6,6 +6,7 @@ mod file;
 mod output;
 mod run;
 mod signals;
+mod simulate;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -33,6 +34,12 @@ enum Command {
     /// Exits with 0 if all cases came as expected, 1 if not or if what is to be said cannot be
     /// written, and 2 if a file cannot be read.
     Test(test::Arguments),
+    /// Show what happens in an outage: who gets answers, what it costs, and whether it ends.
+    ///
+    /// FILE describes clients, services and what goes wrong; the policies are those that run in
+    /// production, on virtual time. Exits with 0 if the system recovers, 1 if it does not, and 2 if a
+    /// file cannot be read.
+    Simulate(simulate::Arguments),
     /// Watch a circuit breaker at work: a service fails and recovers, live, in half a minute.
     ///
     /// Needs nothing installed and no file. A small service, the gateway in front of it and two
@@ -46,6 +53,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Test(arguments) => test::test(&arguments),
+        Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
     })
 }

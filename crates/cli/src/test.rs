@@ -1,10 +1,8 @@
 //! `breakerbox test`: tests of policies on virtual time.
 
-use crate::file::UNREADABLE;
+use crate::file::{UNREADABLE, policy_of, read};
 use crate::output::{complain, say};
-use breakerbox::config::Policy;
 use breakerbox_lab::policy_test::{self, Report};
-use breakerbox_proxy::Config;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -75,27 +73,4 @@ fn run_file(path: &Path) -> Result<Report, String> {
     policy_test::run(&name, &text, &from_file).map_err(|diagnostics| {
         diagnostics.iter().map(|it| format!("{it}\n")).collect::<Vec<_>>().join("\n")
     })
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path)
-        .map_err(|error| format!("error: cannot read {}: {error}", path.display()))
-}
-
-/// The policy of an upstream in a gateway's file.
-fn policy_of(path: &Path, upstream: &str) -> Result<Policy, String> {
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("the file {name} cannot be read: {error}"))?;
-    let (mut config, _) = Config::parse(&name, &text).map_err(|diagnostics| {
-        let count = diagnostics.len();
-        format!("the file {name} has {count} error(s); `breakerbox check {name}` shows them")
-    })?;
-    match config.upstreams.remove(upstream) {
-        Some(upstream) => Ok(upstream.policy),
-        None => {
-            let names: Vec<_> = config.upstreams.into_keys().collect();
-            Err(format!("{name} has no upstream `{upstream}`; it has {}", names.join(", ")))
-        }
-    }
 }

@@ -3,9 +3,10 @@
 use super::FromFile;
 use super::expect::{Expectation, Looks, Wanted};
 use super::step::{Calling, Scripted, Step};
+use crate::policy_source::{PolicyKind, PolicySource};
 use breakerbox::config::{
-    self, Diagnostic, Kind, Located, Node, Policy, Reader, Refusal, Type, closest, duration,
-    either, file_schema, integer, list, number, policy, quoted, read_file, table, text,
+    self, Diagnostic, Kind, Located, Node, Policy, Reader, Refusal, closest, duration, either,
+    file_schema, integer, list, number, quoted, read_file, table, text,
 };
 use breakerbox::{Control, State};
 use serde_json::Value as Json;
@@ -50,16 +51,6 @@ config::table! {
         seed: u64 = integer(0..=i64::MAX as u64), optional "that of the file";
         /// The steps.
         steps: Vec<Located<Step>> = list(table::<StepTable>().then(step)).not_empty(), required;
-    }
-}
-
-config::table! {
-    /// The policy of an upstream in a gateway's file.
-    struct ElsewhereTable {
-        /// The path of the file, from this one.
-        config: String = text(), required;
-        /// The name of the upstream.
-        upstream: String = text(), required;
     }
 }
 
@@ -149,47 +140,6 @@ config::table! {
 enum Expect {
     Seen(Expectation),
     Looks(Looks),
-}
-
-#[derive(Debug)]
-enum PolicySource {
-    Here(Box<Policy>),
-    Elsewhere { file: String, upstream: String },
-}
-
-/// A policy, or the place of one.
-struct PolicyKind;
-
-impl Kind for PolicyKind {
-    type Value = Located<PolicySource>;
-
-    fn name(&self) -> String {
-        policy().name()
-    }
-
-    fn example(&self) -> String {
-        policy().example()
-    }
-
-    fn accepts(&self, toml_type: Type) -> bool {
-        policy().accepts(toml_type)
-    }
-
-    fn read(&self, node: Node<'_>, reader: &mut Reader) -> Option<Self::Value> {
-        // No policy has a key of these names.
-        let value = if node.has("config") || node.has("upstream") {
-            let table = table::<ElsewhereTable>().read(node, reader)?;
-            let (file, upstream) = (table.config.required()?, table.upstream.required()?);
-            PolicySource::Elsewhere { file, upstream }
-        } else {
-            PolicySource::Here(Box::new(policy().read(node, reader)?))
-        };
-        Some(Located { value, span: node.span(), key: node.key() })
-    }
-
-    fn schema(&self) -> Json {
-        serde_json::json!({ "anyOf": [policy().schema(), table::<ElsewhereTable>().schema()] })
-    }
 }
 
 fn values<T>(list: Vec<Located<T>>) -> Vec<T> {

@@ -1,0 +1,90 @@
+//! What runs came to, for programs.
+
+use crate::simulate::{EdgePhase, Outcome, Phase, ServicePhase, Verdict};
+use serde_json::{Map, Value as Json, json};
+
+/// What a run came to as JSON. Times are in seconds.
+///
+/// ```
+/// use breakerbox_lab::simulate::{NoOtherFiles, read, report, simulate};
+///
+/// let text = "
+/// duration = '10s'
+/// client.web = { calls = 'api', rate = 100, arrivals = 'even' }
+/// service.api = { workers = 4, time = '10ms' }
+/// ";
+/// let (scenario, _) = read("calm.toml", text, &NoOtherFiles).unwrap();
+/// let json = report::json(&simulate(&scenario, 0, &mut |_| {}).unwrap());
+/// assert_eq!(json["verdict"]["is"], "no_trouble");
+/// assert_eq!(json["phases"][0]["latency"]["p50"], 0.01);
+/// ```
+pub fn json(outcome: &Outcome) -> Json {
+    let (is, seconds) = match outcome.verdict {
+        Verdict::NoTrouble => ("no_trouble", None),
+        Verdict::Unaffected => ("unaffected", None),
+        Verdict::Recovers { after } => ("recovers", Some(after)),
+        Verdict::DoesNotRecover { watched } => ("does_not_recover", Some(watched)),
+    };
+    let names = match outcome.verdict {
+        Verdict::DoesNotRecover { .. } => "watched",
+        _ => "after",
+    };
+    let mut verdict = json!({ "is": is });
+    if let Some(seconds) = seconds {
+        verdict[names] = json!(seconds);
+    }
+    json!({
+        "verdict": verdict,
+        "detected": outcome.detected,
+        "opened": outcome.opened,
+        "calls": outcome.calls,
+        "unfinished": outcome.unfinished,
+        "phases": outcome.phases.iter().map(phase).collect::<Vec<_>>(),
+    })
+}
+
+fn phase(phase: &Phase) -> Json {
+    let latency = |[p50, p99, p999]: [f64; 3]| json!({ "p50": p50, "p99": p99, "p99.9": p999 });
+    json!({
+        "name": phase.name,
+        "from": phase.from,
+        "to": phase.to,
+        "offered": phase.offered,
+        "good": phase.good,
+        "late": phase.late,
+        "degraded": phase.degraded,
+        "failed": phase.failed,
+        "rejected": phase.rejected,
+        "given_up": phase.given_up,
+        "success": phase.success(),
+        "waiting": phase.waiting,
+        "latency": latency(phase.latency),
+        "good_latency": latency(phase.good_latency),
+        "wasted": phase.wasted(),
+        "edges": phase.edges.iter().map(edge).collect::<Vec<_>>(),
+        "services": phase.services.iter().map(service).collect::<Vec<_>>(),
+    })
+}
+
+fn edge(edge: &EdgePhase) -> Json {
+    let rejected: Map<_, _> =
+        edge.rejected.iter().map(|(reason, count)| ((*reason).to_owned(), json!(count))).collect();
+    json!({
+        "from": edge.from,
+        "to": edge.to,
+        "calls": edge.calls,
+        "attempts": edge.attempts,
+        "rejected": rejected,
+    })
+}
+
+fn service(service: &ServicePhase) -> Json {
+    json!({
+        "name": service.name,
+        "requests": service.requests,
+        "turned_away": service.turned_away,
+        "rejected": service.rejected,
+        "worked": service.worked,
+        "wasted": service.wasted,
+    })
+}

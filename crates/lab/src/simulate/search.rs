@@ -1,0 +1,154 @@
+//! Finds the load, or the fault, at which a system stops recovering.
+
+use super::{Effect, Load, RateCurve, Scenario, simulate};
+use breakerbox::core::SettingsError;
+
+/// What is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// How many times the load of all clients.
+    Load,
+    /// How many times the length of all faults.
+    FaultLength,
+    /// How many times the size of all faults: what is left of it is brought nearer to all or nothing.
+    FaultSize,
+}
+
+/// Where a system stops recovering.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tipping {
+    /// With so many times as much it still recovers; `None`: not even with hardly any.
+    pub recovers: Option<f64>,
+    /// With so many times as much it does not; `None`: with the most that was tried it does.
+    pub stays: Option<f64>,
+}
+
+/// The least and the most that is tried.
+const RANGE: (f64, f64) = (1.0 / 64.0, 64.0);
+/// Bisection ends when the two are within 2 % of each other.
+const CLOSE: f64 = 1.02;
+
+/// Finds by bisection the factor at which a scenario stops recovering, by the majority of so many seeds.
+///
+/// ```
+/// use breakerbox_lab::simulate::{NoOtherFiles, Search, read, search};
+///
+/// // A server for 100 calls per second, a queue of any length, callers who wait for a second.
+/// let text = "
+/// duration = '60s'
+/// good_within = '1s'
+/// client.web = { calls = 'api', rate = 50, arrivals = 'even' }
+/// service.api = { workers = 1, time = '10ms' }
+/// fault = [{ at = '10s', for = '2s', service = 'api', stall = true }]
+/// ";
+/// let (scenario, _) = read("outage.toml", text, &NoOtherFiles).unwrap();
+/// let found = search(&scenario, Search::Load, 1, &mut |_, _| {}).unwrap();
+/// // It never recovers from what fills the queue faster than it is emptied: near twice the load.
+/// assert!(found.recovers.unwrap() > 1.8 && found.stays.unwrap() < 2.1, "{found:?}");
+/// ```
+///
+/// Tells each factor it has tried, and whether the system recovered.
+///
+/// # Errors
+/// A policy is refused.
+pub fn search(
+    scenario: &Scenario,
+    what: Search,
+    seeds: u64,
+    tried: &mut dyn FnMut(f64, bool),
+) -> Result<Tipping, SettingsError> {
+    let mut try_one = |factor: f64| -> Result<bool, SettingsError> {
+        let scaled = what.times(scenario, factor);
+        let mut good = 0;
+        for seed in 0..seeds {
+            good += u64::from(simulate(&scaled, seed, &mut |_| {})?.verdict.is_good());
+        }
+        let recovers = 2 * good > seeds;
+        tried(factor, recovers);
+        Ok(recovers)
+    };
+    let (mut low, mut high) = (None, None);
+    if try_one(1.0)? {
+        low = Some(1.0)
+    } else {
+        high = Some(1.0)
+    }
+    while high.is_none() {
+        let next = low.unwrap_or(1.0) * 2.0;
+        if next > RANGE.1 {
+            return Ok(Tipping { recovers: low, stays: None });
+        }
+        if try_one(next)? { low = Some(next) } else { high = Some(next) }
+    }
+    while low.is_none() {
+        let next = high.unwrap_or(1.0) / 2.0;
+        if next < RANGE.0 {
+            return Ok(Tipping { recovers: None, stays: high });
+        }
+        if try_one(next)? { low = Some(next) } else { high = Some(next) }
+    }
+    let (mut low, mut high) = (low.unwrap_or(RANGE.0), high.unwrap_or(RANGE.1));
+    while high / low > CLOSE {
+        let middle = libm::sqrt(low * high);
+        if try_one(middle)? { low = middle } else { high = middle }
+    }
+    Ok(Tipping { recovers: Some(low), stays: Some(high) })
+}
+
+impl Search {
+    /// A scenario with so many times as much of it.
+    pub fn times(self, scenario: &Scenario, factor: f64) -> Scenario {
+        let mut scaled = scenario.clone();
+        match self {
+            Self::Load => {
+                for client in &mut scaled.clients {
+                    match &mut client.load {
+                        Load::Open { rate, .. } => *rate = RateCurve::times(rate, factor),
+                        Load::Closed { users, .. } => {
+                            *users = (f64::from(*users) * factor + 0.5).max(1.0) as u32;
+                        }
+                        // What was measured is repeated at another speed.
+                        Load::Trace(times) => {
+                            *times = times.iter().map(|at| at / factor).collect();
+                        }
+                    }
+                }
+            }
+            Self::FaultLength => {
+                // It is watched as long as before after its end.
+                let (_, end) = scenario.trouble().unwrap_or_default();
+                for fault in &mut scaled.faults {
+                    fault.lasts *= factor;
+                    fault.ramp *= factor;
+                }
+                let (_, new_end) =
+                    scaled.faults.iter().fold((0.0, 0.0_f64), |(from, to), fault| {
+                        (from, to.max(fault.at + fault.lasts))
+                    });
+                scaled.duration = scenario.duration.max(new_end + scenario.duration - end);
+            }
+            Self::FaultSize => {
+                for fault in &mut scaled.faults {
+                    fault.effect = fault.effect.times(factor);
+                }
+            }
+        }
+        scaled
+    }
+}
+
+impl Effect {
+    fn times(self, factor: f64) -> Self {
+        // Of what is at most all: twice as much of a half leaves a quarter.
+        let share = |part: f64| 1.0 - libm::pow(1.0 - part, factor);
+        match self {
+            Self::Slow(times) => Self::Slow(1.0 + (times - 1.0) * factor),
+            Self::SlowBy(seconds) => Self::SlowBy(seconds * factor),
+            Self::Latency(seconds) => Self::Latency(seconds * factor),
+            Self::Capacity(left) => Self::Capacity(libm::pow(left, factor)),
+            Self::Errors { share: part, status } => Self::Errors { share: share(part), status },
+            Self::Loss(part) => Self::Loss(share(part)),
+            Self::BlackHole | Self::Stall | Self::Kill | Self::FlushCache => self,
+        }
+    }
+}
