@@ -9,14 +9,14 @@ const STUDENT: f64 = 2.861;
 
 /// What `of` is in the only phase of the scenario, for each seed.
 fn samples(text: &str, of: impl Fn(&Phase) -> f64 + Sync) -> Vec<f64> {
-    let (scenario, warnings) = read("theory.toml", text, &NoOtherFiles).unwrap();
+    let (scenario, warnings) = read("theory.toml", text, &NoOtherFiles).expect("a good file");
     assert!(warnings.is_empty());
-    let one = |seed| of(&simulate(&scenario, seed, &mut |_| {}).unwrap().phases[0]);
+    let one = |seed| of(&simulate(&scenario, seed, &mut |_| {}).expect("good policies").phases[0]);
     std::thread::scope(|scope| {
         let halves = [0..SEEDS / 2, SEEDS / 2..SEEDS];
         let one = &one;
         let threads = halves.map(|seeds| scope.spawn(move || seeds.map(one).collect::<Vec<_>>()));
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
     })
 }
 

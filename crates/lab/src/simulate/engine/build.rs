@@ -34,6 +34,8 @@ impl<'a> World<'a> {
             sources: Vec::new(),
             active_faults: Vec::new(),
             recorder: Recorder::new(scenario, edges),
+            #[cfg(test)]
+            seen: Default::default(),
         };
         world.add_services()?;
         world.add_clients()?;

@@ -118,6 +118,10 @@ impl World<'_> {
     }
 
     fn carry_out(&mut self, id: Id, action: Action) {
+        #[cfg(test)]
+        if let Some(flight) = self.flights.find(id) {
+            self.seen.decided(self.now, flight, action);
+        }
         match action {
             Action::Run { attempt, endpoint } => {
                 self.drop_stopped(id);

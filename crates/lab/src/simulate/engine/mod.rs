@@ -8,6 +8,8 @@ mod build;
 mod call;
 mod calls;
 mod clients;
+#[cfg(test)]
+mod differential;
 mod effects;
 mod instance;
 mod request;
@@ -45,6 +47,8 @@ pub(super) struct World<'a> {
     sources: Vec<Source>,
     active_faults: Vec<u32>,
     recorder: Recorder,
+    #[cfg(test)]
+    seen: differential::Seen,
 }
 
 /// The policies of one caller in front of one service, or of an endpoint in front of itself.
@@ -71,7 +75,10 @@ struct Keyed {
     chaos: bool,
 }
 
-/// A call or a request, and what is to be done about it.
+/// Runs a scenario, and gives what was counted.
+///
+/// # Errors
+/// A policy is refused.
 pub(super) fn run(
     scenario: &Scenario,
     seed: u64,
@@ -90,6 +97,8 @@ impl World<'_> {
         let last = self.scenario.duration * (1.0 + GRACE);
         while let Some((at, event)) = self.agenda.next() {
             self.now = at;
+            #[cfg(test)]
+            self.seen.times.push(at);
             let over = self.seconds() >= self.scenario.duration;
             if over && (self.recorder.in_flight == 0 || self.seconds() > last) {
                 break;

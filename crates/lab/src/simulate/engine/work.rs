@@ -216,10 +216,11 @@ impl<'a> World<'a> {
         let now = self.now;
         let Some(request) = self.requests.find(id) else { return };
         let (place, key, inbound) = (request.instance, request.traits.key, request.inbound);
-        if reply.is_good() && request.made != u32::MAX {
-            if let Some(cache) = &mut self.instances[place as usize].cache {
-                cache.put(key, now);
-            }
+        if reply.is_good()
+            && request.made != u32::MAX
+            && let Some(cache) = &mut self.instances[place as usize].cache
+        {
+            cache.put(key, now);
         }
         self.stop_work(id);
         // Its policies hear first, and then say what the answer is.

@@ -26,13 +26,13 @@ pub(super) fn resolve(
                 errors.extend(not_here(&policy, of).map(|(message, fix)| at(span, message, fix)));
                 *policy_of(&mut scenario, of) = policy;
             }
-            Err(error) => errors.push(error),
+            Err(error) => errors.push(*error),
         }
     }
     for (of, which, file) in traces {
         match read_trace(&file, at, others) {
             Ok(values) => put_trace(&mut scenario, of, which, values),
-            Err(error) => errors.push(error),
+            Err(error) => errors.push(*error),
         }
     }
     if errors.is_empty() { Ok(scenario) } else { Err(errors) }
@@ -42,12 +42,13 @@ fn read_policy(
     source: Located<PolicySource>,
     at: At<'_>,
     others: &dyn OtherFiles,
-) -> Result<Policy, Diagnostic> {
+) -> Result<Policy, Box<Diagnostic>> {
     match source.value {
         PolicySource::Here(policy) => Ok(*policy),
         PolicySource::Elsewhere { file, upstream } => {
             others.policy(&file, &upstream).map_err(|message| {
-                at(source.span, message, "correct the file, or give the policy here".to_owned())
+                let fix = "correct the file, or give the policy here".to_owned();
+                Box::new(at(source.span, message, fix))
             })
         }
     }
@@ -120,8 +121,8 @@ fn read_trace(
     file: &Located<String>,
     at: At<'_>,
     others: &dyn OtherFiles,
-) -> Result<Arc<[f64]>, Diagnostic> {
-    let error = |message: String, fix: &str| at(file.span, message, fix.to_owned());
+) -> Result<Arc<[f64]>, Box<Diagnostic>> {
+    let error = |message: String, fix: &str| Box::new(at(file.span, message, fix.to_owned()));
     let text = others.text(&file.value).map_err(|why| error(why, "correct the path"))?;
     let mut values = Vec::new();
     for (number, line) in text.lines().enumerate() {

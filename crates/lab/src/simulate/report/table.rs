@@ -68,7 +68,8 @@ fn rows_of(rows: &mut Rows, phases: &[Phase]) {
         percent((it.offered > 0).then(|| count as f64 / it.offered as f64))
     };
     let any = |of: fn(&Phase) -> u64| phases.iter().any(|it| of(it) > 0);
-    let classes: [(&str, fn(&Phase) -> u64); 5] = [
+    type Of = fn(&Phase) -> u64;
+    let classes: [(&str, Of); 5] = [
         ("too late", |it| it.late),
         ("fallbacks", |it| it.degraded),
         ("errors and timeouts", |it| it.failed),
