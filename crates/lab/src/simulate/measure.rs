@@ -117,6 +117,8 @@ pub(super) struct Recorder {
     end: f64,
     good_within: f64,
     pub(super) phases: [Counts; PHASES],
+    /// Calls of each client that began, and those of them that came to a good answer in time.
+    pub(super) clients: Vec<[(u64, u64); PHASES]>,
     pub(super) edges: Vec<[EdgeCounts; PHASES]>,
     pub(super) services: Vec<[ServiceCounts; PHASES]>,
     pub(super) seconds: Vec<Second>,
@@ -141,6 +143,7 @@ impl Recorder {
             end: scenario.duration,
             good_within: scenario.good_within.unwrap_or(f64::INFINITY),
             phases: [Counts::new(), Counts::new(), Counts::new()],
+            clients: vec![[(0, 0); PHASES]; scenario.clients.len()],
             edges: vec![[EdgeCounts::default(); PHASES]; edges],
             services: vec![[ServiceCounts::default(); PHASES]; scenario.services.len()],
             seconds: Vec::new(),
@@ -168,17 +171,18 @@ impl Recorder {
         })
     }
 
-    pub(super) fn begins(&mut self, at: f64) {
+    pub(super) fn begins(&mut self, client: u32, at: f64) {
         self.calls += 1;
         self.in_flight += 1;
         self.second.offered += 1;
         if let Some(phase) = self.phase(at) {
             self.phases[phase].offered += 1;
+            self.clients[client as usize][phase].0 += 1;
         }
     }
 
     /// A call that began at `begun` has ended; `good` where it came to a success.
-    pub(super) fn ends(&mut self, begun: f64, now: f64, class: Class) {
+    pub(super) fn ends(&mut self, client: u32, begun: f64, now: f64, class: Class) {
         self.in_flight -= 1;
         let took = now - begun;
         let class =
@@ -197,6 +201,7 @@ impl Recorder {
         match class {
             Class::Good => {
                 counts.good += 1;
+                self.clients[client as usize][phase].1 += 1;
                 counts.successes.saturating_record(micros);
             }
             Class::Late => counts.late += 1,

@@ -19,7 +19,7 @@ pub use distribution::Distribution;
 pub use file::{NoOtherFiles, OtherFiles, read, schema};
 pub use load::RateCurve;
 pub use measure::Second;
-pub use outcome::{EdgePhase, Outcome, Phase, ServicePhase, Verdict};
+pub use outcome::{ClientPhase, EdgePhase, Outcome, Phase, ServicePhase, Verdict};
 pub use scenario::{
     Cache, Caller, Client, Edge, Effect, Fault, Keys, Load, QueueOrder, Scenario, Server, Service,
 };

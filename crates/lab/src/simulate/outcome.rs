@@ -53,10 +53,23 @@ pub struct Phase {
     pub latency: [f64; 3],
     /// The same of those with good answers.
     pub good_latency: [f64; 3],
+    /// What each client got.
+    pub clients: Vec<ClientPhase>,
     /// From each caller to each service.
     pub edges: Vec<EdgePhase>,
     /// What services did.
     pub services: Vec<ServicePhase>,
+}
+
+/// What a client got in a phase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientPhase {
+    /// Its name.
+    pub name: String,
+    /// Calls that began.
+    pub offered: u64,
+    /// Those of them that came to a good answer, in time.
+    pub good: u64,
 }
 
 /// Calls from one place to a service in a phase.
@@ -199,6 +212,10 @@ fn phase(
         [0.5, 0.99, 0.999].map(|at| histogram.value_at_quantile(at) as f64 / 1e6)
     };
     let Counts { offered, good, late, degraded, failed, rejected, given_up, .. } = *counts;
+    let clients = scenario.clients.iter().zip(&recorder.clients).map(|(client, counts)| {
+        let (offered, good) = counts[number];
+        ClientPhase { name: client.name.clone(), offered, good }
+    });
     let edges = scenario.edges().zip(&recorder.edges).map(|((caller, edge), counts)| {
         let EdgeCounts { calls, attempts, rejected } = counts[number];
         let reasons = Rejection::REASONS.into_iter().zip(rejected);
@@ -228,6 +245,7 @@ fn phase(
         waiting: counts.waited / (to - from),
         latency: quantiles(&counts.all),
         good_latency: quantiles(&counts.successes),
+        clients: clients.collect(),
         edges: edges.collect(),
         services: services.collect(),
     }

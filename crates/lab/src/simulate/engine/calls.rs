@@ -278,7 +278,7 @@ impl World<'_> {
                     End::Rejected(_) => Class::Rejected,
                     _ => Class::Failed,
                 };
-                self.recorder.ends(begun.as_nanos() as f64 / 1e9, now, class);
+                self.recorder.ends(client, begun.as_nanos() as f64 / 1e9, now, class);
                 self.client_goes_on(client, user, begun);
             }
             Role::Child { request } => {

@@ -112,7 +112,7 @@ impl World<'_> {
         });
         let urgency = urgency.or(client.priorities.last()).map_or(3, |(urgency, _)| *urgency);
         let traits = Traits { seed, key, process: pipe, urgency, repeatable: client.repeatable };
-        self.recorder.begins(now);
+        self.recorder.begins(number, now);
         let role = Role::Client { client: number, user };
         let call = self.begin(pipe, role, traits, Timestamp::NEVER);
         if let Some(give_up) = client.give_up
@@ -143,7 +143,7 @@ impl World<'_> {
         self.cancel(id);
         if let Role::Client { client, user } = role {
             let now = self.seconds();
-            self.recorder.ends(begun.as_nanos() as f64 / 1e9, now, Class::GivenUp);
+            self.recorder.ends(client, begun.as_nanos() as f64 / 1e9, now, Class::GivenUp);
             self.client_goes_on(client, user, begun);
         }
     }

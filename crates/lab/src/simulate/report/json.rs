@@ -1,6 +1,6 @@
 //! What runs came to, for programs.
 
-use crate::simulate::{EdgePhase, Outcome, Phase, ServicePhase, Verdict};
+use crate::simulate::{ClientPhase, EdgePhase, Outcome, Phase, ServicePhase, Verdict};
 use serde_json::{Map, Value as Json, json};
 
 /// What a run came to as JSON. Times are in seconds.
@@ -61,9 +61,14 @@ fn phase(phase: &Phase) -> Json {
         "latency": latency(phase.latency),
         "good_latency": latency(phase.good_latency),
         "wasted": phase.wasted(),
+        "clients": phase.clients.iter().map(client).collect::<Vec<_>>(),
         "edges": phase.edges.iter().map(edge).collect::<Vec<_>>(),
         "services": phase.services.iter().map(service).collect::<Vec<_>>(),
     })
+}
+
+fn client(client: &ClientPhase) -> Json {
+    json!({ "name": client.name, "offered": client.offered, "good": client.good })
 }
 
 fn edge(edge: &EdgePhase) -> Json {

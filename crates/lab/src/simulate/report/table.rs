@@ -10,6 +10,15 @@ pub fn table(outcome: &Outcome) -> String {
     rows.add("", phases.iter().map(|it| it.name.to_owned()));
     rows.add("", phases.iter().map(|it| format!("{:.0} to {:.0} s", it.from, it.to)));
     rows_of(&mut rows, phases);
+    let clients = phases.first().map_or(0, |phase| phase.clients.len());
+    for client in (0..clients).filter(|_| clients > 1) {
+        let name = phases.first().map_or("", |phase| &phase.clients[client].name);
+        let of = |phase: &Phase| {
+            let client = &phase.clients[client];
+            percent((client.offered > 0).then(|| client.good as f64 / client.offered as f64))
+        };
+        rows.add(format!("good answers, {name}"), phases.iter().map(of));
+    }
     for edge in 0..phases.first().map_or(0, |phase| phase.edges.len()) {
         let of = |phase: &Phase| {
             let edge = &phase.edges[edge];

@@ -1,0 +1,162 @@
+//! What goes wrong, and how it shows.
+
+use crate::run;
+use breakerbox_lab::simulate::{Outcome, Verdict};
+
+/// 100 calls per second at equal intervals to a service that takes 5 ms of each; trouble from 10 to 20 s.
+fn trouble(fault: &str) -> Outcome {
+    run(&format!(
+        "
+        duration = '40s'
+        good_within = '1s'
+        client.web = {{ calls = 'api', rate = 100, arrivals = 'even', policy.attempt_timeout = '2s' }}
+        service.api = {{ workers = 1, time = '5ms', endpoints = 2 }}
+        fault = [{{ at = '10s', for = '10s', service = 'api', {fault} }}]
+        "
+    ))
+}
+
+fn success(outcome: &Outcome, phase: &str) -> f64 {
+    outcome.phase(phase).unwrap().success().unwrap()
+}
+
+#[test]
+fn before_all_is_well() {
+    let outcome = trouble("kill = true");
+    assert_eq!((success(&outcome, "before"), outcome.phase("before").unwrap().offered), (1.0, 999));
+}
+
+#[test]
+fn an_endpoint_that_is_gone_refuses_at_once() {
+    let outcome = trouble("kill = true");
+    let during = outcome.phase("during").unwrap();
+    assert_eq!((during.good, during.failed, during.latency[1]), (0, 1000, 0.0));
+    assert_eq!(outcome.verdict, Verdict::Recovers { after: 0.0 });
+    // Of two endpoints one is left.
+    let outcome = trouble("endpoint = 0, kill = true");
+    assert_eq!(success(&outcome, "during"), 0.5);
+}
+
+#[test]
+fn errors_cost_nothing() {
+    let outcome = trouble("errors = 1.0, status = 500");
+    let during = outcome.phase("during").unwrap();
+    assert_eq!((during.failed, during.services[0].worked), (1000, 0.0));
+    assert!((success(&trouble("errors = 0.3"), "during") - 0.7).abs() < 0.04);
+}
+
+#[test]
+fn what_disappears_runs_into_the_timeout() {
+    let outcome = trouble("black_hole = true");
+    let during = outcome.phase("during").unwrap();
+    assert_eq!((during.good, during.failed), (0, 1000));
+    assert!((during.latency[0] - 2.0).abs() < 0.01);
+}
+
+#[test]
+fn what_stands_still_goes_on_where_it_was() {
+    let outcome = trouble("stall = true");
+    let during = outcome.phase("during").unwrap();
+    // Those of the last second are answered within one: 500 wait at each endpoint, served at 200 per second.
+    assert!(during.good < 100, "{}", during.good);
+    assert!(
+        matches!(outcome.verdict, Verdict::Recovers { after } if after < 12.0),
+        "{}",
+        outcome.verdict
+    );
+}
+
+#[test]
+fn slowness_and_lost_capacity() {
+    // Twice as slow is fast enough; three times as long by a share of the capacity likewise.
+    assert_eq!(trouble("slow = 2.0").verdict, Verdict::Unaffected);
+    assert_eq!(trouble("capacity = 0.5").verdict, Verdict::Unaffected);
+    assert!(success(&trouble("slow = 8.0"), "during") < 0.4);
+    assert!(success(&trouble("capacity = 0.125"), "during") < 0.4);
+    let outcome = trouble("slow_by = '10ms'");
+    assert!((outcome.phase("during").unwrap().latency[0] - 0.015).abs() < 0.001);
+}
+
+#[test]
+fn a_ramp_comes_and_goes() {
+    let outcome = trouble("latency = '400ms', ramp = '5s'");
+    let during = outcome.phase("during").unwrap();
+    // Both directions: 800 ms in the middle, half of that on average.
+    assert!((during.latency[0] - 0.405).abs() < 0.02, "{:?}", during.latency);
+    // It is all there for a moment only.
+    assert!((0.75..0.81).contains(&during.latency[2]), "{:?}", during.latency);
+}
+
+#[test]
+fn a_partition_of_one_client() {
+    let outcome = run("
+        duration = '40s'
+        client.one = { calls = 'api', rate = 100, arrivals = 'even', policy.attempt_timeout = '1s' }
+        client.two = { calls = 'api', rate = 100, arrivals = 'even', policy.attempt_timeout = '1s' }
+        service.api = { workers = 2, time = '5ms' }
+        fault = [{ at = '10s', for = '10s', service = 'api', from = 'one', partition = true }]
+    ");
+    assert_eq!(success(&outcome, "during"), 0.5);
+}
+
+#[test]
+fn a_cache_that_is_lost_is_missed() {
+    // With the cache one call in many comes to the database; without it all do, and it is too slow.
+    let outcome = run("
+        duration = '60s'
+        warmup = '20s'
+        client.web = { calls = 'api', rate = 200, keys = { count = 200, zipf = 1.0 }, policy.attempt_timeout = '1s' }
+        service.api = { workers = 500, time = '1ms', cache = { entries = 200, ttl = '1h', hit = '1ms' }, \
+         calls = [{ service = 'database', policy.attempt_timeout = '500ms' }] }
+        service.database = { workers = 2, time = '50ms', queue = 10 }
+        fault = [{ at = '30s', service = 'api', flush_cache = true }]
+    ");
+    let requests = |phase: &str| {
+        let phase = outcome.phase(phase).unwrap();
+        phase.services.iter().find(|it| it.name == "database").unwrap().requests
+    };
+    assert!(
+        requests("before") < 20 && requests("during") + requests("after") >= 200,
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn a_spike_is_trouble_too() {
+    let outcome = run("
+        duration = '60s'
+        good_within = '500ms'
+        client.web = { calls = 'api', rate = [{ rate = 50 }, { at = '10s', rate = 300, for = '5s' }], policy.attempt_timeout = '1s' }
+        service.api = { workers = 1, time = '10ms' }
+    ");
+    let during = outcome.phase("during").unwrap();
+    assert_eq!((during.from, during.to), (10.0, 15.0));
+    assert!(during.success().unwrap() < 0.5);
+    // 1,000 too many are worked off at 50 per second: 20 s.
+    assert!(
+        matches!(outcome.verdict, Verdict::Recovers { after } if (18.0..24.0).contains(&after)),
+        "{}",
+        outcome.verdict
+    );
+}
+
+#[test]
+fn a_storm_of_retries_keeps_itself_alive_and_a_budget_ends_it() {
+    let text = |budget: &str| {
+        format!(
+            "
+            duration = '120s'
+            good_within = '1s'
+            client.web = {{ calls = 'api', rate = 80, policy.attempt_timeout = '1s', \
+             policy.retry = {{ attempts = 4, backoff = {{ initial = '10ms', max = '100ms' }}, {budget} }} }}
+            service.api = {{ workers = 1, time = {{ exponential = '10ms' }} }}
+            fault = [{{ at = '20s', for = '10s', service = 'api', stall = true }}]
+            "
+        )
+    };
+    let storm = run(&text("budget = false"));
+    assert!(!storm.verdict.is_good(), "{}", storm.verdict);
+    assert!(storm.phase("after").unwrap().attempts() > 3.5);
+    let calm = run(&text("budget = { ratio = 0.1, start = 10 }"));
+    assert!(calm.verdict.is_good(), "{}", calm.verdict);
+}
