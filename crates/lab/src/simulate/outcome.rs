@@ -1,7 +1,7 @@
 //! What a run came to.
 
 use super::Scenario;
-use super::measure::{Counts, EdgeCounts, Recorder, Second, ServiceCounts};
+use super::measure::{Counts, EdgeCounts, Recorder, Second, ServiceCounts, quantile};
 use breakerbox::core::pipeline::Rejection;
 use std::fmt;
 
@@ -209,7 +209,7 @@ fn phase(
 ) -> Phase {
     let counts = &recorder.phases[number];
     let quantiles = |histogram: &hdrhistogram::Histogram<u64>| {
-        [0.5, 0.99, 0.999].map(|at| histogram.value_at_quantile(at) as f64 / 1e6)
+        [0.5, 0.99, 0.999].map(|share| quantile(histogram, share))
     };
     let Counts { offered, good, late, degraded, failed, rejected, given_up, .. } = *counts;
     let clients = scenario.clients.iter().zip(&recorder.clients).map(|(client, counts)| {

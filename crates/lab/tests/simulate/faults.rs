@@ -17,7 +17,7 @@ fn trouble(fault: &str) -> Outcome {
 }
 
 fn success(outcome: &Outcome, phase: &str) -> f64 {
-    outcome.phase(phase).unwrap().success().unwrap()
+    outcome.phase(phase).expect("the phase is there").success().expect("calls came")
 }
 
 #[test]

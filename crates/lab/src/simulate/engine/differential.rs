@@ -69,6 +69,9 @@ fn scenario() -> Scenario {
     scenario
 }
 
+/// A call that is under way, as long as it is.
+type Task<'a> = Option<Pin<Box<dyn Future<Output = ()> + 'a>>>;
+
 /// Tasks that are polled when they are woken, in that order.
 #[derive(Default)]
 struct Woken(Mutex<VecDeque<usize>>);
@@ -137,7 +140,7 @@ fn the_library_decides_the_same_at_the_same_time() {
     let pipeline = builder.seed(pipe).clock(clock.clone()).build().unwrap();
     let decisions = RefCell::new(Vec::new());
     let woken = Arc::new(Woken::default());
-    let mut tasks: Vec<Option<Pin<Box<dyn Future<Output = ()> + '_>>>> = Vec::new();
+    let mut tasks: Vec<Task<'_>> = Vec::new();
     // Calls come when they did: the times of the first decisions about each, and of those that waited
     // before there was one, follow from the same rate.
     let arrivals = arrivals(&scenario, source);
@@ -179,7 +182,7 @@ fn the_library_decides_the_same_at_the_same_time() {
     assert_eq!(seen.decisions.len(), decisions.len());
 }
 
-fn poll_woken(tasks: &mut [Option<Pin<Box<dyn Future<Output = ()> + '_>>>], woken: &Arc<Woken>) {
+fn poll_woken(tasks: &mut [Task<'_>], woken: &Arc<Woken>) {
     loop {
         let Some(number) = woken.0.lock().unwrap().pop_front() else { return };
         let waker = Waker::from(Arc::new(Bell(Arc::clone(woken), number)));

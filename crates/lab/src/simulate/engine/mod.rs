@@ -99,7 +99,8 @@ impl World<'_> {
             self.now = at;
             #[cfg(test)]
             self.seen.times.push(at);
-            let over = self.seconds() >= self.scenario.duration;
+            // The last second is counted to its end.
+            let over = self.seconds() >= self.scenario.duration && event != Event::Second;
             if over && (self.recorder.in_flight == 0 || self.seconds() > last) {
                 break;
             }
