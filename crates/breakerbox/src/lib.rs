@@ -62,6 +62,7 @@
 //! - `tokio` (default): attempt timeout and deadline, by tokio's timer.
 //! - `test-util`: a clock that follows tokio's paused time.
 //! - `cache`: [`SharedCalls`] that keep answers.
+//! - `tower`: [`tower`] layers.
 //! - `config`: reading configuration files.
 
 pub mod breaker;
@@ -74,6 +75,8 @@ mod inner;
 mod name;
 mod pipeline;
 mod registry;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 #[doc(inline)]
 pub use breaker::{

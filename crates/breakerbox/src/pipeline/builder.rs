@@ -185,8 +185,8 @@ impl<C, T> PipelineBuilder<C, T> {
         }
     }
 
-    #[cfg(feature = "config")]
-    pub(super) fn with_timer(self) -> PipelineBuilder<C, WithTimer> {
+    #[cfg(any(feature = "config", feature = "tower"))]
+    pub(crate) fn with_timer(self) -> PipelineBuilder<C, WithTimer> {
         self.with(|clock| clock)
     }
 

@@ -18,14 +18,20 @@ mod told;
 pub use blocking::BlockingPipeline;
 pub use builder::PipelineBuilder;
 pub use calling::PipelineCalling;
+#[cfg(feature = "tower")]
+pub(crate) use calling::PipelineFuture;
 #[cfg(feature = "config")]
 pub use file::{FileError, Given, PipelineWithFallback};
 pub use hints::{FailureKind, Hints, NoHints, RetryAfter, RetryIf};
+#[cfg(feature = "tower")]
+pub(crate) use operation::Operation;
 pub use operation::{Once, Repeatable};
 pub use plan::Alone;
 pub use prepared::{Async, Blocking, PipelineCall};
 pub use shared::{Shared, SharedCalling, SharedCalls};
 pub use stats::PipelineStats;
+#[cfg(feature = "tower")]
+pub(crate) use {prepared::hash_of, told::Told};
 
 use crate::breaker::BuildError;
 use crate::clock::{Clock, SystemClock};
@@ -70,6 +76,13 @@ impl Pipeline {
     /// A pipeline of the policies that the builder is told.
     pub fn builder(name: &str) -> PipelineBuilder {
         PipelineBuilder::named(name)
+    }
+}
+
+#[cfg(feature = "tower")]
+impl<C: Clock> Pipeline<C> {
+    pub(crate) fn inner(&self) -> &Arc<Inner<C>> {
+        &self.inner
     }
 }
 

@@ -10,7 +10,7 @@ pub trait Operation {
     type Future: Future<Output = Result<Self::Value, Self::Error>>;
 
     /// Whether it can be run again.
-    const REPEATABLE: bool;
+    fn repeatable(&self) -> bool;
 
     /// Begins an attempt.
     fn start(&mut self) -> Self::Future;
@@ -28,7 +28,11 @@ where
     type Value = T;
     type Error = E;
     type Future = Fut;
-    const REPEATABLE: bool = true;
+
+    #[inline(always)]
+    fn repeatable(&self) -> bool {
+        true
+    }
 
     #[inline(always)]
     fn start(&mut self) -> Fut {
@@ -48,7 +52,11 @@ where
     type Value = T;
     type Error = E;
     type Future = Fut;
-    const REPEATABLE: bool = false;
+
+    #[inline(always)]
+    fn repeatable(&self) -> bool {
+        false
+    }
 
     #[inline(always)]
     fn start(&mut self) -> Fut {

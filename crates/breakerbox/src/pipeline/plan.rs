@@ -53,9 +53,9 @@ pub trait Plan<T, E> {
 /// The plan of a call that shares nothing.
 #[derive(Debug)]
 pub struct Alone<K, H, F> {
-    pub(super) classify: K,
-    pub(super) hints: H,
-    pub(super) fallback: Option<F>,
+    pub(crate) classify: K,
+    pub(crate) hints: H,
+    pub(crate) fallback: Option<F>,
 }
 
 impl<T, E, K, H, F> Plan<T, E> for Alone<K, H, F>

@@ -279,7 +279,7 @@ impl<C: Clock> Inner<C> {
 }
 
 /// Clients choose keys: by a hash without a seed they could choose whom to collide with.
-pub(super) fn hash_of(seed: u64, key: impl Hash) -> u64 {
+pub(crate) fn hash_of(seed: u64, key: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     seed.hash(&mut hasher);
     key.hash(&mut hasher);

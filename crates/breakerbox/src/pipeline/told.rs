@@ -5,14 +5,14 @@ use std::time::Duration;
 
 /// What a call says of itself, kept small: it lies in the future of the call.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
-    pub(super) left: Option<Duration>,
+pub(crate) struct Told {
+    pub(crate) left: Option<Duration>,
     /// The hash of what it belongs to.
-    pub(super) key: Option<u64>,
-    pub(super) weight: u32,
-    pub(super) urgency: u8,
+    pub(crate) key: Option<u64>,
+    pub(crate) weight: u32,
+    pub(crate) urgency: u8,
     /// There is somewhere to look for the answer.
-    pub(super) lookup: bool,
+    pub(crate) lookup: bool,
 }
 
 impl Default for Told {
@@ -24,7 +24,7 @@ impl Default for Told {
 impl Told {
     /// The same for the machine. One key stands for whatever a policy may ask.
     #[inline(always)]
-    pub(super) fn start(&self, repeatable: bool) -> Start {
+    pub(crate) fn start(&self, repeatable: bool) -> Start {
         let Self { left, key, weight, urgency, lookup } = *self;
         let keys = Keys { rate_limit: key, breaker: key, shed: key, chaos: key, spared: false };
         Start { left, repeatable, hedgeable: repeatable, urgency, weight, lookup, keys }

@@ -12,6 +12,7 @@ use crate::inner::{GiveBack, Inner};
 use breakerbox_core::Timestamp;
 use breakerbox_core::pipeline::{Action, Call, End, Ending, Event, Hint};
 use std::fmt;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use waiting::{Turn, poll_attempt, poll_timer};
@@ -25,12 +26,13 @@ pin_project_lite::pin_project! {
     /// There is one timer, for whatever the call has to wait for next, made when it is first pending.
     /// Dropping it gives up the call and all that it holds.
     #[must_use = "futures do nothing unless polled"]
-    pub struct PipelineCalling<'a, C, O, P>
+    pub struct PipelineFuture<I, C, O, P>
     where
         C: Clock,
         O: Operation,
+        I: Deref<Target = Inner<C>>,
     {
-        inner: &'a Inner<C>,
+        inner: I,
         operation: O,
         plan: P,
         told: Told,
@@ -45,10 +47,11 @@ pin_project_lite::pin_project! {
         timer_at: Timestamp,
     }
 
-    impl<C, O, P> PinnedDrop for PipelineCalling<'_, C, O, P>
+    impl<I, C, O, P> PinnedDrop for PipelineFuture<I, C, O, P>
     where
         C: Clock,
         O: Operation,
+        I: Deref<Target = Inner<C>>,
     {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
@@ -60,7 +63,15 @@ pin_project_lite::pin_project! {
     }
 }
 
-impl<C: Clock, O: Operation, P> fmt::Debug for PipelineCalling<'_, C, O, P> {
+/// The future of one call through a pipeline that is borrowed.
+pub type PipelineCalling<'a, C, O, P> = PipelineFuture<&'a Inner<C>, C, O, P>;
+
+impl<I, C, O, P> fmt::Debug for PipelineFuture<I, C, O, P>
+where
+    C: Clock,
+    O: Operation,
+    I: Deref<Target = Inner<C>>,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PipelineCalling")
             .field("pipeline", &self.inner.name)
@@ -115,9 +126,14 @@ impl<C: Clock> PanicGuard<'_, C> {
 /// What an attempt came to, and what that counts as.
 type Ended<T, E> = (Result<T, E>, Ending);
 
-impl<'a, C: Clock, O: Operation, P> PipelineCalling<'a, C, O, P> {
+impl<I, C, O, P> PipelineFuture<I, C, O, P>
+where
+    C: Clock,
+    O: Operation,
+    I: Deref<Target = Inner<C>>,
+{
     #[inline(always)]
-    pub(super) fn new(inner: &'a Inner<C>, operation: O, plan: P, told: Told) -> Self {
+    pub(crate) fn new(inner: I, operation: O, plan: P, told: Told) -> Self {
         Self {
             inner,
             operation,
@@ -136,7 +152,7 @@ impl<'a, C: Clock, O: Operation, P> PipelineCalling<'a, C, O, P> {
     #[inline(always)]
     fn start(self: Pin<&mut Self>, attempt: u32) {
         let mut this = self.project();
-        let inner = *this.inner;
+        let inner: &Inner<C> = this.inner;
         let call = this.call;
         if let Some(fault) = call.fault(attempt) {
             Rare::of(this.rare).faults.add(attempt, fault, inner.clock.now());
@@ -167,8 +183,9 @@ impl<'a, C: Clock, O: Operation, P> PipelineCalling<'a, C, O, P> {
     }
 }
 
-impl<C, O, P> Future for PipelineCalling<'_, C, O, P>
+impl<I, C, O, P> Future for PipelineFuture<I, C, O, P>
 where
+    I: Deref<Target = Inner<C>>,
     C: Clock,
     O: Operation,
     P: Plan<O::Value, O::Error>,
@@ -179,7 +196,8 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if !self.call.has_begun() {
             let this = self.as_mut().project();
-            let action = this.inner.begin_in(this.call, &this.told.start(O::REPEATABLE));
+            let action =
+                this.inner.begin_in(this.call, &this.told.start(this.operation.repeatable()));
             let Action::Run { attempt, .. } = action else { return self.go_on(cx, &action) };
             self.as_mut().start(attempt);
         }
@@ -190,8 +208,9 @@ where
     }
 }
 
-impl<C, O, P> PipelineCalling<'_, C, O, P>
+impl<I, C, O, P> PipelineFuture<I, C, O, P>
 where
+    I: Deref<Target = Inner<C>>,
     C: Clock,
     O: Operation,
     P: Plan<O::Value, O::Error>,

@@ -2,7 +2,7 @@
 
 use super::super::operation::Operation;
 use super::super::plan::{Found, Plan};
-use super::{Ended, PanicGuard, PipelineCalling};
+use super::{Ended, PanicGuard, PipelineFuture};
 use crate::clock::Clock;
 use crate::inner::{Inner, count};
 use crate::{Error, Rejection};
@@ -10,11 +10,13 @@ use breakerbox_core::Timestamp;
 use breakerbox_core::chaos::FaultKind;
 use breakerbox_core::pipeline::{Action, Call, End, Ending, Event, Hint, Rejection as Why};
 use breakerbox_core::retry::Failure;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-impl<C, O, P> PipelineCalling<'_, C, O, P>
+impl<I, C, O, P> PipelineFuture<I, C, O, P>
 where
+    I: Deref<Target = Inner<C>>,
     C: Clock,
     O: Operation,
     P: Plan<O::Value, O::Error>,
@@ -25,7 +27,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Turn<O::Value, O::Error>> {
         let mut this = self.project();
-        let inner = *this.inner;
+        let inner: &Inner<C> = this.inner;
         let call = this.call;
         if let Some(rare) = this.rare.as_deref_mut() {
             for (number, running) in &mut rare.beside {
@@ -117,7 +119,7 @@ where
         fallback: bool,
     ) -> Result<P::Answer, Error<O::Error>> {
         let this = self.project();
-        let inner = *this.inner;
+        let inner: &Inner<C> = this.inner;
         this.plan.came_to(|| inner.clock.now(), ending, &result);
         this.plan.answer(inner, result, fallback)
     }

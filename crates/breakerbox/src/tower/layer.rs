@@ -1,0 +1,115 @@
+//! The layer.
+
+use super::about::{About, Anonymous};
+use super::repeat::{Clones, Never};
+use super::service::PipelineService;
+use crate::clock::{Clock, SystemClock};
+use crate::{ByResult, NoHints, Pipeline};
+use std::fmt;
+use tower_layer::Layer;
+
+/// Puts a [`Pipeline`] around services. All of them, and their clones, share its state.
+///
+/// ```
+/// use breakerbox::tower::PipelineLayer;
+/// use breakerbox::{Error, Outcome, Pipeline, breaker};
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let settings = breaker::Settings { consecutive_failures: Some(1), ..Default::default() };
+/// let posts = Pipeline::builder("posts").breaker(settings).build()?;
+/// let layer = PipelineLayer::new(posts).once().classify(|result: &Result<u16, String>| match result {
+///     Ok(500..) | Err(_) => Outcome::Failure,
+///     Ok(_) => Outcome::Success,
+/// });
+/// let service = ServiceBuilder::new().layer(layer).service(service_fn(async |_: ()| Ok(503)));
+/// // The answer is given, and counts as a failure.
+/// assert_eq!(service.clone().oneshot(()).await, Ok(503));
+/// assert!(matches!(service.oneshot(()).await, Err(Error::Rejected(_))));
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct PipelineLayer<
+    C: Clock = SystemClock,
+    R = Clones,
+    D = Anonymous,
+    K = ByResult,
+    H = NoHints,
+> {
+    pub(super) pipeline: Pipeline<C>,
+    pub(super) with: With<R, D, K, H>,
+}
+
+/// What a layer was told besides its pipeline.
+#[derive(Clone, Debug)]
+pub(super) struct With<R, D, K, H> {
+    pub(super) repeat: R,
+    pub(super) describe: D,
+    pub(super) classify: K,
+    pub(super) hints: H,
+}
+
+impl<C: Clock> PipelineLayer<C> {
+    /// A layer of this pipeline. Requests are cloned where it may have to send them again: where they
+    /// cannot be cloned tell it [`once`](Self::once).
+    pub fn new(pipeline: Pipeline<C>) -> Self {
+        let (repeat, describe) = (Clones, Anonymous);
+        let (classify, hints) = (ByResult, NoHints);
+        Self { pipeline, with: With { repeat, describe, classify, hints } }
+    }
+}
+
+impl<C: Clock, R, D, K, H> PipelineLayer<C, R, D, K, H> {
+    /// Sends each request once at most, whatever the retry settings say.
+    pub fn once(self) -> PipelineLayer<C, Never, D, K, H> {
+        self.repeat(Never)
+    }
+
+    /// How a request is made that can be sent again: see [`Repeat`](super::Repeat). Default: it is cloned.
+    pub fn repeat<Other>(self, repeat: Other) -> PipelineLayer<C, Other, D, K, H> {
+        let With { describe, classify, hints, .. } = self.with;
+        PipelineLayer { pipeline: self.pipeline, with: With { repeat, describe, classify, hints } }
+    }
+
+    /// What a request says of its call: a key, a priority, the time its caller has. Default: nothing.
+    pub fn about<Request, F>(self, describe: F) -> PipelineLayer<C, R, F, K, H>
+    where
+        F: Fn(&Request, About) -> About,
+    {
+        let With { repeat, classify, hints, .. } = self.with;
+        PipelineLayer { pipeline: self.pipeline, with: With { repeat, describe, classify, hints } }
+    }
+
+    /// Judges results. Default: `Ok` is a success, `Err` a failure.
+    pub fn classify<Other>(self, classify: Other) -> PipelineLayer<C, R, D, Other, H> {
+        let With { repeat, describe, hints, .. } = self.with;
+        PipelineLayer { pipeline: self.pipeline, with: With { repeat, describe, classify, hints } }
+    }
+
+    /// What else is known of a result that is not a success: see [`Hints`](crate::Hints).
+    pub fn hints<Other>(self, hints: Other) -> PipelineLayer<C, R, D, K, Other> {
+        let With { repeat, describe, classify, .. } = self.with;
+        PipelineLayer { pipeline: self.pipeline, with: With { repeat, describe, classify, hints } }
+    }
+
+    /// The pipeline, for its statistics and events.
+    pub fn pipeline(&self) -> &Pipeline<C> {
+        &self.pipeline
+    }
+}
+
+impl<S, C: Clock, R: Clone, D: Clone, K: Clone, H: Clone> Layer<S>
+    for PipelineLayer<C, R, D, K, H>
+{
+    type Service = PipelineService<S, C, R, D, K, H>;
+
+    fn layer(&self, service: S) -> Self::Service {
+        PipelineService { service, layer: self.clone() }
+    }
+}
+
+impl<C: Clock, R, D, K, H> fmt::Debug for PipelineLayer<C, R, D, K, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipelineLayer").field("pipeline", &self.pipeline).finish_non_exhaustive()
+    }
+}

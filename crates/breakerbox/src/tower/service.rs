@@ -1,0 +1,124 @@
+//! The service, and the future of one of its calls.
+
+use super::about::{About, Anonymous, Describe};
+use super::layer::{PipelineLayer, With};
+use super::operation::Requesting;
+use super::repeat::{Clones, Repeat};
+use crate::clock::{Clock, SystemClock};
+use crate::inner::Inner;
+use crate::pipeline::{Alone, PipelineFuture};
+use crate::{ByResult, Classify, Error, Hints, NoFallback, NoHints};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tower_service::Service;
+
+/// A service behind a [`Pipeline`](crate::Pipeline). Made by [`PipelineLayer`].
+#[derive(Clone)]
+pub struct PipelineService<
+    S,
+    C: Clock = SystemClock,
+    R = Clones,
+    D = Anonymous,
+    K = ByResult,
+    H = NoHints,
+> {
+    pub(super) service: S,
+    pub(super) layer: PipelineLayer<C, R, D, K, H>,
+}
+
+impl<S, C: Clock, R, D, K, H> PipelineService<S, C, R, D, K, H> {
+    /// The service behind the pipeline.
+    pub fn get_ref(&self) -> &S {
+        &self.service
+    }
+
+    /// The service behind the pipeline, alone.
+    pub fn into_inner(self) -> S {
+        self.service
+    }
+}
+
+impl<S, Request, C, R, D, K, H> Service<Request> for PipelineService<S, C, R, D, K, H>
+where
+    S: Service<Request> + Clone,
+    C: Clock,
+    R: Repeat<Request> + Clone,
+    D: Describe<Request>,
+    K: Classify<S::Response, S::Error> + Clone,
+    H: Hints<S::Response, S::Error> + Clone,
+{
+    type Response = S::Response;
+    type Error = Error<S::Error>;
+    type Future = ResponseFuture<S, Request, C, R, K, H>;
+
+    /// The inner service's, and nothing else.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.service.poll_ready(cx).map_err(Error::Inner)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        // The one that is ready makes the call; what is left has to be asked again.
+        let other = self.service.clone();
+        let service = std::mem::replace(&mut self.service, other);
+        let inner = Arc::clone(self.layer.pipeline.inner());
+        let With { repeat, describe, classify, hints } = &self.layer.with;
+        let told = describe.describe(&request, About::new(inner.seed)).told();
+        let repeats = inner.pipeline.retry().is_some() || inner.pipeline.hedges_at_all();
+        let operation = Requesting::new(service, request, repeats, repeat.clone());
+        let (classify, hints) = (classify.clone(), hints.clone());
+        let plan = Alone { classify, hints, fallback: Some(NoFallback) };
+        ResponseFuture { running: PipelineFuture::new(inner, operation, plan, told) }
+    }
+}
+
+impl<S: fmt::Debug, C: Clock, R, D, K, H> fmt::Debug for PipelineService<S, C, R, D, K, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("PipelineService");
+        shown.field("service", &self.service).field("pipeline", self.layer.pipeline()).finish()
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The future of one call of a [`PipelineService`]. The call begins when it is first polled; dropping
+    /// it gives the call up, and all that it holds.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<S, Request, C, R, K, H>
+    where
+        S: Service<Request>,
+        S: Clone,
+        C: Clock,
+        R: Repeat<Request>,
+    {
+        #[pin]
+        running: PipelineFuture<Arc<Inner<C>>, C, Requesting<S, Request, R>, Alone<K, H, NoFallback>>,
+    }
+}
+
+impl<S, Request, C, R, K, H> Future for ResponseFuture<S, Request, C, R, K, H>
+where
+    S: Service<Request> + Clone,
+    C: Clock,
+    R: Repeat<Request>,
+    K: Classify<S::Response, S::Error>,
+    H: Hints<S::Response, S::Error>,
+{
+    type Output = Result<S::Response, Error<S::Error>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().running.poll(cx)
+    }
+}
+
+impl<S, Request, C, R, K, H> fmt::Debug for ResponseFuture<S, Request, C, R, K, H>
+where
+    S: Service<Request> + Clone,
+    C: Clock,
+    R: Repeat<Request>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

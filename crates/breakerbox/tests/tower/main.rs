@@ -1,0 +1,5 @@
+//! What every Tower layer must keep to.
+
+mod contract;
+mod support;
+mod together;
