@@ -8,7 +8,7 @@ const FILE: &str = "
     retry           = { attempts = 3 }
     breaker         = { failure_rate = 0.5, window = '10s', open_for = '30s' }
     bulkhead        = { concurrent = 64, queue = 128 }
-    attempt_timeout = '3s'
+    attempt_timeout = '1s'
     fallback        = { text = 'try again later' }
 ";
 

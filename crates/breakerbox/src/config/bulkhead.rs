@@ -8,6 +8,7 @@ use super::kind::Kind;
 use super::node::Node;
 use super::reader::Reader;
 use super::table::table;
+use super::warnings::FASTEST;
 use super::{duration, integer, one_of};
 
 config_table! {
@@ -55,5 +56,33 @@ fn settings(table: BulkheadTable, node: Node<'_>, reader: &mut Reader) -> Option
         order: table.order.required()?,
         ..Settings::new(table.concurrent.required()?)
     };
-    reader.checked(node, settings.check())
+    let settings = reader.checked(node, settings.check())?;
+    warn_of_a_long_queue(&settings, node, reader);
+    Some(settings)
+}
+
+/// The last one in a full queue waits until all before it have gone on: `queue / concurrent` times as
+/// long as a call takes. How long that is the file does not say, so only a queue is told of that would
+/// need calls that hardly exist.
+fn warn_of_a_long_queue(settings: &Settings, node: Node<'_>, reader: &mut Reader) {
+    let Settings { concurrent, queue, .. } = *settings;
+    let patience = settings.longest_wait();
+    let served =
+        |time: Duration| patience.as_secs_f64() / time.as_secs_f64() * f64::from(concurrent);
+    let useful = served(FASTEST);
+    if f64::from(queue) <= useful {
+        return;
+    }
+    let longest = patience.mul_f64(f64::from(concurrent) / f64::from(queue));
+    reader.warning(
+        node.find("queue"),
+        format!(
+            "`queue` is longer than can be served in time: the last of {queue} has its turn within \
+             {patience:?} only if no call takes longer than {longest:?}"
+        ),
+        format!(
+            "make it shorter: {concurrent} slots serve {useful:.0} calls of {FASTEST:?} within {patience:?}, \
+             and fewer that take longer"
+        ),
+    );
 }

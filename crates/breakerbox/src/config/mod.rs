@@ -31,6 +31,7 @@ mod macros;
 
 mod adaptive_limit;
 mod address;
+mod attempts;
 mod breaker;
 mod bulkhead;
 mod cache;
@@ -62,6 +63,7 @@ mod syntax;
 mod table;
 mod text;
 mod throttle;
+mod warnings;
 
 #[cfg(test)]
 mod tests;

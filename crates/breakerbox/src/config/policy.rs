@@ -31,6 +31,7 @@ use super::retry::{Retry, retry};
 use super::shed::shed;
 use super::table::table;
 use super::throttle::throttle;
+use super::warnings;
 
 /// What protects the calls to one upstream. A policy that is not in the table is absent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -225,6 +226,9 @@ fn check(table: PolicyTable, node: Node<'_>, reader: &mut Reader) -> Option<Poli
     let problems = policy.pipeline(1).map(|settings| settings.problems()).unwrap_or_default();
     let good = problems.is_empty();
     problems.into_iter().for_each(|problem| reader.refuse_setting(node, problem));
+    if good {
+        warnings::warn(&policy, node, reader);
+    }
     good.then_some(policy)
 }
 

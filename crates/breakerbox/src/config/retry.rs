@@ -62,7 +62,7 @@ config_table! {
         on: When = list(either(status(), condition())).not_empty().map(all),
             optional "connect, reset, refused_stream, timeout, 429, 502, 503, 504, unavailable, resource_exhausted";
         /// HTTP methods that may be repeated.
-        methods: Vec<String> = list(text().then(method)).map(values), optional "GET, HEAD, OPTIONS, TRACE, PUT, DELETE";
+        methods: Vec<Located<String>> = list(text().then(method)), optional "GET, HEAD, OPTIONS, TRACE, PUT, DELETE";
         /// Bodies of requests are kept for another attempt up to so many bytes; longer ones are sent
         /// once.
         max_body: u32 = integer(0..=MAX_KEPT_BODY), default 65536;
@@ -124,9 +124,42 @@ fn settings(table: RetryTable, node: Node<'_>, reader: &mut Reader) -> Option<Re
     };
     let max_body = table.max_body.required()? as usize;
     let methods = table.methods.optional()?;
-    let methods = methods.unwrap_or_else(|| IDEMPOTENT.map(str::to_owned).to_vec());
     let settings = reader.checked(node, settings.check())?;
+    warn_of_done_twice(methods.iter().flatten(), &settings, reader);
+    let methods = methods.map_or_else(Retry::idempotent, values);
     Some(Retry { settings, methods, max_body })
+}
+
+/// Methods that may do more when they are done twice, whatever else is to be known of a request. Of
+/// methods that HTTP does not have nobody can tell.
+const NOT_IDEMPOTENT: [&str; 4] = ["POST", "PATCH", "CONNECT", "LOCK"];
+
+/// What cannot have been worked on is repeated whatever its method, so `methods` is about the rest.
+fn warn_of_done_twice<'a>(
+    methods: impl Iterator<Item = &'a Located<String>>,
+    settings: &Settings,
+    reader: &mut Reader,
+) {
+    if settings.attempts == 1 || !may_have_been_done(&settings.on) {
+        return;
+    }
+    for method in methods.filter(|method| NOT_IDEMPOTENT.contains(&method.value.as_str())) {
+        reader.warning(
+            method.span,
+            format!("{} is repeated, though it may have been done the first time", method.value),
+            "take it out, unless the service sees to it that what comes twice is done once",
+        );
+    }
+}
+
+/// Whether anything is repeated after which the request may have been worked on. Whoever answers 429 or
+/// RESOURCE_EXHAUSTED has not.
+fn may_have_been_done(on: &When) -> bool {
+    let kinds = [Failure::Other, Failure::Reset, Failure::Timeout];
+    let statuses = (100..=599).filter(|status| *status != 429).map(Failure::Status);
+    let codes = (1..=16).filter(|code| *code != 8).map(Failure::Grpc);
+    // As an ignored result what is not named is not repeated; as a failure it may be.
+    kinds.into_iter().chain(statuses).chain(codes).any(|failure| on.repeats(failure, true))
 }
 
 fn backoff(table: BackoffTable, _: Node<'_>, _: &mut Reader) -> Option<Backoff> {

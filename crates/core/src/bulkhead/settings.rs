@@ -75,6 +75,26 @@ impl Settings {
         }
     }
 
+    /// How long a call waits at most, whoever goes first.
+    ///
+    /// ```
+    /// use breakerbox_core::bulkhead::{Order, Settings};
+    /// use std::time::Duration;
+    ///
+    /// let fifo = Settings { queue: 64, queue_timeout: Duration::from_secs(1), ..Settings::new(64) };
+    /// assert_eq!(fifo.longest_wait(), Duration::from_secs(1));
+    /// let lifo = Settings { order: Order::AdaptiveLifo, ..fifo };
+    /// assert_eq!(lifo.longest_wait(), Duration::from_millis(100), "its interval");
+    /// assert_eq!(Settings { queue: 0, ..fifo }.longest_wait(), Duration::ZERO);
+    /// ```
+    pub fn longest_wait(&self) -> Duration {
+        match self.order {
+            _ if self.queue == 0 => Duration::ZERO,
+            Order::Fifo => self.queue_timeout,
+            Order::AdaptiveLifo => self.interval.min(self.queue_timeout),
+        }
+    }
+
     /// Refuses what makes no sense.
     ///
     /// # Errors

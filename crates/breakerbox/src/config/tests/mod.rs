@@ -8,6 +8,7 @@ mod retries;
 mod sheds;
 mod throttles;
 mod values;
+mod warnings;
 
 use super::*;
 
