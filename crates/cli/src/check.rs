@@ -1,7 +1,8 @@
-//! `breakerbox check`: is the file good?
+//! `breakerbox check`: is the file good, and what does it allow at worst?
 
 use crate::file;
 use crate::output::say;
+use breakerbox_lab::capacity::{Upstream, report};
 use breakerbox_proxy::Config;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,10 +31,22 @@ pub(crate) fn check(arguments: &Arguments) -> ExitCode {
                 plural(listeners),
                 plural(upstreams)
             ));
+            say(format_args!("\n{}", report(&capacity_of(&config))));
             ExitCode::SUCCESS
         }
         Err(file::Refused(code)) => code,
     }
+}
+
+/// The upstreams, as far as their capacity goes.
+fn capacity_of(config: &Config) -> Vec<Upstream<'_>> {
+    let upstreams = config.upstreams.iter();
+    let of = upstreams.map(|(name, upstream)| Upstream {
+        name,
+        policy: &upstream.policy,
+        endpoints: upstream.endpoints.len(),
+    });
+    of.collect()
 }
 
 fn plural(count: usize) -> &'static str {

@@ -24,7 +24,10 @@ struct Arguments {
 enum Command {
     /// Serve as the gateway that FILE describes, until SIGTERM or Ctrl-C.
     Run(run::Arguments),
-    /// Show every error of a file, with its line and how to fix it.
+    /// Show every error of a file, with its line and how to fix it; of a good one, what it allows.
+    ///
+    /// That is a report of capacity, worked out from the file alone: how many attempts a call makes at
+    /// worst, up to which load an upstream stays stable, how long a caller waits.
     ///
     /// Exits with 0 if the file is good (warnings are no errors), 1 if it has errors or what is to be
     /// said cannot be written, and 2 if it cannot be read.

@@ -149,7 +149,88 @@ fn a_good_file_is_0() {
     let path = file("good", gateway("127.0.0.1:3000", "127.0.0.1:9001", ""));
     let Ended { code, output, .. } = ends(&["check", &path]);
     assert_eq!(code, Some(0), "{output}");
-    assert_eq!(output, format!("{path}: good (1 listener, 1 upstream)\n"));
+    let report = "\
+capacity
+  posts  1 attempt per call: stable up to 100 % of what it can serve
+         a caller waits at most 30s for an answer to begin (1 attempt of 30s), and no deadline ends it
+         nothing limits how many attempts run at once: of 100 calls a second that hang, 3000
+";
+    assert_eq!(output, format!("{path}: good (1 listener, 1 upstream)\n\n{report}"));
+}
+
+/// The gateway's file in a page: the first example with a listener and a policy.
+fn example(page: &str) -> String {
+    let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(page);
+    let page = fs::read_to_string(page).unwrap();
+    let mut examples = page.split("```toml\n").skip(1).filter_map(|it| it.split("```").next());
+    let whole = |it: &&str| it.contains("[[listener]]") && it.contains(".policy]");
+    examples.find(whole).unwrap().to_owned()
+}
+
+/// What `check` says of it on standard output, after the first line; nothing may be wrong with it.
+fn capacity_of(name: &str, page: &str) -> String {
+    let path = file(name, example(page));
+    let output = breakerbox(&["check", &path]).output().unwrap();
+    let (said, warned) =
+        [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap()).into();
+    assert_eq!((output.status.code(), warned.as_str()), (Some(0), ""));
+    let (first, report) = said.split_once("\n\n").unwrap();
+    assert!(first.starts_with(&format!("{path}: good (1 listener, ")), "{first}");
+    report.to_owned()
+}
+
+#[test]
+fn a_good_file_is_told_what_it_allows_at_worst() {
+    assert_eq!(
+        capacity_of("readme", "README.md"),
+        "\
+capacity
+  posts  at most 3 attempts per call (3 by retry), 1.10 sustained by the budget: stable up to 91 % \
+         of what it can serve
+         a full budget allows 100 more at once, no budget would leave 33 %
+         a caller waits at most 5s (deadline)
+         nothing limits how many attempts run at once: of 100 calls a second that hang, 110
+"
+    );
+    assert_eq!(
+        capacity_of("whole", "docs/gateway.md"),
+        "\
+capacity
+  greeter  1 attempt per call: stable up to 100 % of what it can serve
+           a caller waits at most 1s for an answer to begin (1 attempt of 1s), and no deadline ends it
+           nothing limits how many attempts run at once: of 100 calls a second that hang, 100
+  posts    at most 4 attempts per call (3 by retry, 1 by hedge), 1.10 sustained by the budget: \
+         stable up to 91 % of what it can serve
+           a full budget allows 100 more at once, no budget would leave 25 %; calls that are \
+         answered or rejected here fill it too
+           with one of its 2 endpoints down: stable up to 45 %
+           a caller waits at most 5s (deadline)
+           at most 64 attempts at once: 64 a second that hang fill that
+           128 more may wait 100ms: the last has its turn in time if attempts take no more than 50ms
+"
+    );
+}
+
+/// The warnings do not keep the report back, and do not stand in it.
+#[test]
+fn doubts_about_a_file_go_where_errors_go() {
+    let policy =
+        "[upstream.posts.policy]\nretry = { attempts = 2, budget = false, methods = ['POST'] }";
+    let path = file("doubtful", gateway("127.0.0.1:3000", "127.0.0.1:9001", policy));
+    let output = breakerbox(&["check", &path]).output().unwrap();
+    let (said, warned) =
+        [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap()).into();
+    assert_eq!(output.status.code(), Some(0), "{warned}");
+    let warnings: Vec<_> = warned.lines().filter(|line| line.starts_with("warning: ")).collect();
+    assert_eq!(
+        warnings,
+        [
+            "warning: `budget` is false, so an upstream that fails gets up to 2 times its load",
+            "warning: POST is repeated, though it may have been done the first time",
+        ]
+    );
+    assert!(said.contains("(2 by retry), and no budget: stable up to 50 % of"), "{said}");
+    assert!(!said.contains("warning"), "{said}");
 }
 
 #[test]
