@@ -126,7 +126,7 @@ fn a_queue_longer_than_can_be_served() {
     assert_eq!(
         queue("400"),
         [
-            "1:39 warning: `queue` is longer than can be served in time: the last of 400 has its turn \
+            "1:38 warning: `queue` is longer than can be served in time: the last of 400 has its turn \
           within 100ms only if no call takes longer than 500µs; make it shorter: 2 slots serve 200 \
           calls of 1ms within 100ms, and fewer that take longer"
         ]
