@@ -105,7 +105,15 @@ fn meets(chaos: &Chaos, headers: &HeaderMap) -> bool {
 
 /// The urgency of a `Priority` header: the parameter `u` of a list of parameters, 0 to 7, or else the
 /// name of a class.
-fn urgency(headers: &HeaderMap, shed: Option<&shed::Settings>) -> Option<u8> {
+///
+/// ```
+/// use breakerbox_proxy::headers::urgency;
+/// use http::HeaderMap;
+///
+/// let headers = HeaderMap::from_iter([("priority".parse().unwrap(), "u=1, i".parse().unwrap())]);
+/// assert_eq!(urgency(&headers, None), Some(1));
+/// ```
+pub fn urgency(headers: &HeaderMap, shed: Option<&shed::Settings>) -> Option<u8> {
     let value = headers.get(PRIORITY)?.to_str().ok()?;
     let parameters = value.split(',').map(str::trim);
     // As in every dictionary of structured fields the last one counts.
@@ -118,7 +126,16 @@ fn urgency(headers: &HeaderMap, shed: Option<&shed::Settings>) -> Option<u8> {
 }
 
 /// The deadline of a gRPC call: up to eight digits and a unit.
-pub(crate) fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
+///
+/// ```
+/// use breakerbox_proxy::headers::grpc_timeout;
+/// use http::HeaderMap;
+/// use std::time::Duration;
+///
+/// let headers = HeaderMap::from_iter([("grpc-timeout".parse().unwrap(), "250m".parse().unwrap())]);
+/// assert_eq!(grpc_timeout(&headers), Some(Duration::from_millis(250)));
+/// ```
+pub fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get("grpc-timeout")?.to_str().ok()?.trim();
     let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -137,7 +154,14 @@ pub(crate) fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// The same, to be sent: in milliseconds, or in a coarser unit where those do not fit.
-pub(crate) fn to_grpc_timeout(left: Duration) -> String {
+///
+/// ```
+/// use breakerbox_proxy::headers::to_grpc_timeout;
+/// use std::time::Duration;
+///
+/// assert_eq!(to_grpc_timeout(Duration::from_millis(1500)), "1500m");
+/// ```
+pub fn to_grpc_timeout(left: Duration) -> String {
     const MOST: u128 = 99_999_999;
     let millis = left.as_millis();
     if millis <= MOST {

@@ -9,6 +9,9 @@ pub(crate) use check::host;
 pub use check::{Refusal, check};
 pub use forwarded::{Peer, prepare_request, prepare_response};
 
+pub use crate::policies::retry_after_of;
+pub use crate::start::{grpc_timeout, to_grpc_timeout, urgency};
+
 use http::HeaderName;
 
 /// Why an answer is the gateway's own and not the upstream's.
@@ -28,6 +31,6 @@ pub const BREAKERBOX_ATTEMPT: HeaderName = HeaderName::from_static("breakerbox-a
 pub fn time_left(headers: &http::HeaderMap) -> Option<std::time::Duration> {
     let ours = || headers.get(BREAKERBOX_DEADLINE_MS)?.to_str().ok()?.trim().parse().ok();
     let ours = ours().map(std::time::Duration::from_millis);
-    let grpc = crate::start::grpc_timeout(headers);
+    let grpc = grpc_timeout(headers);
     [ours, grpc].into_iter().flatten().min()
 }

@@ -48,7 +48,14 @@ pub(super) fn hint_of_headers<B>(response: &Response<B>) -> Hint {
 }
 
 /// `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3); a date that has passed is now.
-fn retry_after_of(value: &str, now: SystemTime) -> Option<Duration> {
+///
+/// ```
+/// use breakerbox_proxy::headers::retry_after_of;
+/// use std::time::{Duration, SystemTime};
+///
+/// assert_eq!(retry_after_of("120", SystemTime::now()), Some(Duration::from_secs(120)));
+/// ```
+pub fn retry_after_of(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
