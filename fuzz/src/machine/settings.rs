@@ -118,7 +118,7 @@ fn budget(input: &mut Unstructured<'_>) -> Result<BudgetSettings> {
 
 fn when(input: &mut Unstructured<'_>) -> Result<When> {
     let mut when = [When::default(), When::http(), When::nothing()][input.choose_index(3)?].clone();
-    while input.ratio(1_u8, 3)? {
+    for _ in 0..input.int_in_range(0..=3)? {
         when = when.and(failure(input)?);
     }
     Ok(when)
