@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use super::quiet::pause;
+
 pub(super) struct Client {
     stream: TcpStream,
     received: Vec<u8>,
@@ -27,7 +29,7 @@ impl Client {
         while !bytes.is_empty() && !self.over {
             match self.stream.write(bytes) {
                 Ok(count) => bytes = &bytes[count..],
-                Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => pause(),
                 Err(_) => self.over = true,
             }
             self.read();
@@ -60,7 +62,7 @@ impl Client {
             if began.elapsed() > most {
                 return None;
             }
-            std::thread::yield_now();
+            pause();
         }
         Some(self.received)
     }

@@ -11,7 +11,7 @@ use breakerbox_proxy::Config;
 use breakerbox_proxy::server::{Options, Running, Server};
 
 use super::client::Client;
-use super::quiet::Threads;
+use super::quiet::{Threads, pause};
 use super::upstream::{Seen, Upstream};
 
 /// Nothing takes longer than this.
@@ -107,7 +107,7 @@ impl Setting {
                 return;
             }
             assert!(began.elapsed() < MOST, "still under way: {counts:?}");
-            std::thread::yield_now();
+            pause();
         }
     }
 
