@@ -34,7 +34,8 @@ impl Head {
         let mut lines = split_lines(&bytes[..end]).into_iter();
         let first = lines.next().unwrap_or_default();
         let first = std::str::from_utf8(first).map_err(|_| fault("first line", first))?;
-        if first.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
+        // A reason phrase may have tabs in it.
+        if first.bytes().any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7f) {
             return Err(fault("first line", first.as_bytes()));
         }
         let headers = lines.map(header).collect::<Result<Headers, Stopped>>()?;

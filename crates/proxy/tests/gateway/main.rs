@@ -14,6 +14,7 @@ mod goodbye;
 mod grpc;
 mod headers;
 mod http2;
+mod http2_abuse;
 mod patterns;
 mod real_servers;
 mod retry;

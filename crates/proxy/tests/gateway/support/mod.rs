@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod frames;
+pub(crate) mod http2;
 pub(crate) mod moody;
 pub(crate) mod protected;
 pub(crate) mod raw;
