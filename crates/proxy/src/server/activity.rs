@@ -20,7 +20,7 @@ pub(super) struct Activity {
     phase: Cell<Phase>,
     since: Cell<Instant>,
     in_flight: Cell<u32>,
-    deadlines: RefCell<Deadlines>,
+    answers: RefCell<Answers>,
     write_blocked_since: Cell<Option<Instant>>,
     expired: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -145,18 +145,39 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    /// Cuts the answer off if it is still under way at the first tick after `deadline`: its HTTP/2
-    /// stream, or else the connection.
-    pub(super) fn until(&mut self, deadline: Instant, stream: Option<AbortHandle>) {
-        let place = self.activity.deadlines.borrow_mut().add(Deadline { at: deadline, stream });
-        self.place = Some(place);
+    /// Its answer has begun. It is cut off, its HTTP/2 stream or else the connection, at the first tick
+    /// after `deadline`, and where the stream's client takes nothing of it for too long. (One of HTTP/1
+    /// that takes nothing keeps the socket from being written to, which is seen there.)
+    pub(super) fn answer_began(&mut self, deadline: Option<Instant>, stream: Option<AbortHandle>) {
+        if deadline.is_some() || stream.is_some() {
+            let untaken_since = stream.is_some().then(|| self.activity.now());
+            let answer = Answer { deadline, stream, untaken_since };
+            self.place = Some(self.activity.answers.borrow_mut().add(answer));
+        }
+    }
+
+    /// What there was of the answer has been taken, and the upstream is waited for.
+    pub(super) fn waits_for_upstream(&self) {
+        self.set_untaken_since(None);
+    }
+
+    /// A piece of the answer is there for the client.
+    pub(super) fn waits_for_client(&self) {
+        self.set_untaken_since(Some(self.activity.now()));
+    }
+
+    fn set_untaken_since(&self, since: Option<Instant>) {
+        let Some(place) = self.place else { return };
+        if let Some(answer) = &mut self.activity.answers.borrow_mut().all[place] {
+            answer.untaken_since = since;
+        }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         if let Some(place) = self.place {
-            self.activity.deadlines.borrow_mut().remove(place);
+            self.activity.answers.borrow_mut().remove(place);
         }
         let left = self.activity.in_flight.get() - 1;
         self.activity.in_flight.set(left);
@@ -166,26 +187,28 @@ impl Drop for InFlight {
     }
 }
 
-/// The deadlines of the answers that are under way on a connection, at most one for each.
+/// The answers under way on a connection that may have to be cut off, at most one for each request.
 #[derive(Debug, Default)]
-struct Deadlines {
-    all: Vec<Option<Deadline>>,
+struct Answers {
+    all: Vec<Option<Answer>>,
     free: Vec<usize>,
 }
 
 #[derive(Debug)]
-struct Deadline {
-    at: Instant,
+struct Answer {
+    deadline: Option<Instant>,
     stream: Option<AbortHandle>,
+    /// Since when there is a piece of it that the client does not take.
+    untaken_since: Option<Instant>,
 }
 
-impl Deadlines {
-    fn add(&mut self, deadline: Deadline) -> usize {
+impl Answers {
+    fn add(&mut self, answer: Answer) -> usize {
         if let Some(place) = self.free.pop() {
-            self.all[place] = Some(deadline);
+            self.all[place] = Some(answer);
             return place;
         }
-        self.all.push(Some(deadline));
+        self.all.push(Some(answer));
         self.all.len() - 1
     }
 
@@ -194,13 +217,18 @@ impl Deadlines {
         self.free.push(place);
     }
 
-    /// Cuts the streams off whose deadline has come; whether the connection is to be.
-    fn cut(&self, now: Instant) -> bool {
+    /// Cuts the streams off whose time is over; whether the connection is to be.
+    fn cut(&self, limits: &Limits, now: Instant) -> bool {
         let mut whole = false;
-        for deadline in self.all.iter().flatten().filter(|deadline| deadline.at <= now) {
-            match &deadline.stream {
-                Some(stream) => stream.abort(),
-                None => whole = true,
+        for answer in self.all.iter().flatten() {
+            let late = answer.deadline.is_some_and(|deadline| deadline <= now);
+            let untaken = answer
+                .untaken_since
+                .is_some_and(|since| now.saturating_duration_since(since) >= limits.write_timeout);
+            match &answer.stream {
+                Some(stream) if late || untaken => stream.abort(),
+                None if late => whole = true,
+                _ => {}
             }
         }
         whole
@@ -257,7 +285,7 @@ impl Connections {
             phase: Cell::new(Phase::Head),
             since: Cell::new(self.now.get()),
             in_flight: Cell::new(0),
-            deadlines: RefCell::default(),
+            answers: RefCell::default(),
             write_blocked_since: Cell::new(None),
             expired: Cell::new(false),
             waker: RefCell::new(None),
@@ -284,7 +312,7 @@ impl Connections {
         self.now.set(now);
         self.all.borrow_mut().retain(|activity| {
             let Some(activity) = activity.upgrade() else { return false };
-            let cut = activity.deadlines.borrow().cut(now);
+            let cut = activity.answers.borrow().cut(&self.limits, now);
             if cut || activity.is_due(&self.limits, now) {
                 activity.expired.set(true);
                 activity.wake();
@@ -356,15 +384,42 @@ mod tests {
         let deadline = connections.now.get() + SECOND * 5;
         for _ in 0..2 {
             let mut in_time = activity.request_began();
-            in_time.until(deadline, None);
+            in_time.answer_began(Some(deadline), None);
         }
         let mut late = activity.request_began();
-        late.until(deadline, None);
+        late.answer_began(Some(deadline), None);
         after(&connections, 4);
         assert!(!activity.expired());
         after(&connections, 1);
         assert!(activity.expired());
-        assert_eq!(activity.deadlines.borrow().all.len(), 1);
+        assert_eq!(activity.answers.borrow().all.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_which_nothing_is_taken_is_cut_off() {
+        let connections = Connections::new(Limits::default());
+        let activity = connections.opened();
+        let [untaken, taken, silent] = [0; 3].map(|_| {
+            let stream = tokio::spawn(std::future::pending::<()>());
+            let mut request = activity.request_began();
+            request.answer_began(None, Some(stream.abort_handle()));
+            (request, stream)
+        });
+        after(&connections, 59);
+        taken.0.waits_for_client();
+        silent.0.waits_for_upstream();
+        after(&connections, 1);
+        untaken.1.await.unwrap_err();
+        tokio::task::yield_now().await;
+        assert!(!taken.1.is_finished() && !silent.1.is_finished() && !activity.expired());
+        after(&connections, 58);
+        tokio::task::yield_now().await;
+        assert!(!taken.1.is_finished());
+        after(&connections, 1);
+        taken.1.await.unwrap_err();
+        after(&connections, 1000);
+        tokio::task::yield_now().await;
+        assert!(!silent.1.is_finished());
     }
 
     #[tokio::test]

@@ -178,11 +178,10 @@ impl<H: Handler> Session<H> {
         let mut in_flight = self.activity.request_began();
         let response = self.handler.handle(request, &self.peer, two_lengths).await;
         // A client that does not read keeps hyper from asking the body, which has an eye on its
-        // deadline only while it is asked.
-        if let Some(deadline) = response.body().deadline() {
-            in_flight.until(deadline, own_stream());
-        }
-        response.map(|body| Tracked { body, _in_flight: in_flight })
+        // deadline only while it is asked. Over HTTP/2 it can do so by its window alone.
+        let stream = if self.heads.is_none() { own_stream() } else { None };
+        in_flight.answer_began(response.body().deadline(), stream);
+        response.map(|body| Tracked { body, in_flight })
     }
 }
 
@@ -190,7 +189,7 @@ impl<H: Handler> Session<H> {
 #[derive(Debug)]
 struct Tracked {
     body: ResponseBody,
-    _in_flight: InFlight,
+    in_flight: InFlight,
 }
 
 impl Body for Tracked {
@@ -201,7 +200,12 @@ impl Body for Tracked {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseBodyError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(_) => self.in_flight.waits_for_client(),
+            Poll::Pending => self.in_flight.waits_for_upstream(),
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
