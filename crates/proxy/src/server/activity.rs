@@ -13,6 +13,10 @@ use tokio::time::Instant;
 
 use super::limits::Limits;
 
+/// What is written at once and is no longer than this may be pings of HTTP/2 and their answers, which are
+/// no use of a connection. hyper makes some itself, more often than a connection may be idle.
+const PINGS: usize = 64;
+
 /// One client connection.
 #[derive(Debug)]
 pub(super) struct Activity {
@@ -78,10 +82,10 @@ impl Activity {
         }
     }
 
-    /// The client took some bytes.
-    pub(super) fn write_moved(&self) {
-        self.write_blocked_since.set(None);
-        if self.phase.get() == Phase::Idle {
+    /// The client took so many bytes.
+    pub(super) fn write_moved(&self, bytes: usize) {
+        let was_blocked = self.write_blocked_since.take().is_some();
+        if self.phase.get() == Phase::Idle && (was_blocked || bytes > PINGS) {
             // The rest of an answer on a slow line is not idleness.
             self.since.set(self.now());
         }
@@ -369,7 +373,7 @@ mod tests {
         let _request = activity.request_began();
         activity.write_blocked();
         after(&connections, 59);
-        activity.write_moved();
+        activity.write_moved(1);
         activity.write_blocked();
         after(&connections, 59);
         assert!(!activity.expired());
@@ -393,6 +397,23 @@ mod tests {
         after(&connections, 1);
         assert!(activity.expired());
         assert_eq!(activity.answers.borrow().all.len(), 1);
+    }
+
+    #[test]
+    fn pings_are_idleness_and_the_rest_of_an_answer_is_not() {
+        let connections = Connections::new(Limits::default());
+        let activity = connections.opened();
+        activity.idle();
+        after(&connections, 74);
+        activity.write_moved(PINGS + 1);
+        after(&connections, 74);
+        activity.write_blocked();
+        activity.write_moved(1);
+        after(&connections, 74);
+        activity.write_moved(17);
+        assert!(!activity.expired());
+        after(&connections, 1);
+        assert!(activity.expired());
     }
 
     #[tokio::test]

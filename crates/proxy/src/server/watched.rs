@@ -103,6 +103,6 @@ impl AsyncWrite for Watched {
 fn note_written(activity: &Activity, written: &Poll<io::Result<usize>>) {
     match written {
         Poll::Pending => activity.write_blocked(),
-        Poll::Ready(_) => activity.write_moved(),
+        Poll::Ready(written) => activity.write_moved(*written.as_ref().unwrap_or(&0)),
     }
 }
