@@ -33,11 +33,15 @@ pub fn check(request: &Parts, two_lengths: bool) -> Result<(), Refusal> {
     }
     check_scheme(request)?;
     let mut hosts = Hosts::default();
+    let mut coded = false;
     for (name, value) in &request.headers {
         match *name {
             HOST => hosts.note(value),
             UPGRADE => check_upgrade(request.version, value)?,
-            TRANSFER_ENCODING => check_coding(value)?,
+            TRANSFER_ENCODING => {
+                check_coding(value, coded)?;
+                coded = true;
+            }
             _ => {}
         }
     }
@@ -65,8 +69,9 @@ fn check_upgrade(version: Version, upgrade: &HeaderValue) -> Result<(), Refusal>
     Ok(())
 }
 
-fn check_coding(coding: &HeaderValue) -> Result<(), Refusal> {
-    if coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+/// `again`: there was one before, and hyper looks at the last one only.
+fn check_coding(coding: &HeaderValue, again: bool) -> Result<(), Refusal> {
+    if !again && coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
         return Ok(());
     }
     Err(Refusal::NotImplemented("The only transfer coding that is supported is chunked."))
@@ -228,5 +233,12 @@ mod tests {
         let gzip =
             Request::post("/").header("host", "a").header("transfer-encoding", "gzip, chunked");
         assert!(matches!(refusal(gzip), Some(Refusal::NotImplemented(_))));
+        let chunked = |times| {
+            (0..times).fold(Request::post("/").header("host", "a"), |request, _| {
+                request.header("transfer-encoding", "chunked")
+            })
+        };
+        assert_eq!(refusal(chunked(1)), None);
+        assert!(matches!(refusal(chunked(2)), Some(Refusal::NotImplemented(_))));
     }
 }
