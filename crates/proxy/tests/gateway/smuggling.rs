@@ -413,6 +413,9 @@ async fn fate_of_http2(
     }
 }
 
+/// What is tried, its header block, its data, and what becomes of it.
+type Http2Case<'c> = (&'c str, Vec<u8>, Option<&'c [u8]>, &'c str);
+
 #[tokio::test]
 async fn requests_of_http2_that_would_be_two_over_http1() {
     let post = |more: &[(&str, &[u8])]| request("POST", "/", more);
@@ -430,7 +433,7 @@ async fn requests_of_http2_that_would_be_two_over_http1() {
     let malformed = "reset 1";
     // What cannot be a header at all is an error of the connection.
     let no_headers = "goodbye 1";
-    let cases: Vec<(&str, Vec<u8>, Option<&[u8]>, &str)> = vec![
+    let cases: [Http2Case; 34] = [
         ("a length that is right", post(&[("content-length", b"5")]), hello, passed),
         ("a length too short", post(&[("content-length", b"0")]), Some(smuggled), malformed),
         ("a length too long", post(&[("content-length", b"50")]), hello, malformed),
