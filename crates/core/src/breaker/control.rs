@@ -290,6 +290,8 @@ impl Machine {
         self.opened += 1;
         self.open_for = self.next_open_for;
         self.due = at + self.open_for.duration();
+        let grown = self.growing.duration().mul_f64(rules.open_for.factor.max(1.0));
+        self.growing = Nanos::of(grown.min(rules.open_for.max));
         self.draw_next(rules.open_for);
     }
 
@@ -323,7 +325,7 @@ impl Machine {
         self.draw_next(rules.open_for);
     }
 
-    /// Draws the open duration after this one.
+    /// Draws the next open duration.
     fn draw_next(&mut self, open_for: OpenFor) {
         let base = self.growing.duration().min(open_for.max);
         self.next_open_for = Nanos::of(if open_for.jitter {
@@ -331,8 +333,5 @@ impl Machine {
         } else {
             base
         });
-        if open_for.factor > 1.0 {
-            self.growing = Nanos::of(base.mul_f64(open_for.factor).min(open_for.max));
-        }
     }
 }

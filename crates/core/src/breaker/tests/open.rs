@@ -117,6 +117,35 @@ fn isolating_is_no_close_and_growth_goes_on() {
 }
 
 #[test]
+fn a_restart_changes_nothing_in_how_openings_grow() {
+    let growing = OpenFor { initial: ms(1000), factor: 2.0, max: ms(60_000), jitter: false };
+    let settings = Settings { open_for: Some(growing), ..touchy() };
+    // After each opening of 1, 2, 4, 8 s.
+    for openings in 1..5_u32 {
+        let mut before = Rig::new(settings.clone());
+        for opening in 0..openings {
+            before.call(FAIL);
+            before.pass(ms(500));
+            if opening + 1 < openings {
+                before.pass(ms(1000 << opening));
+            }
+        }
+        let memory = before.breaker.export(before.now);
+        assert_eq!(memory.open_for, ms(500 << openings), "{memory:?}");
+        assert_eq!(memory.growing, ms(1000 << openings), "{memory:?}");
+        let mut after = Rig::new(settings.clone());
+        after.breaker.import(memory, after.now, &mut |_| {});
+        assert_eq!(after.breaker.export(after.now), memory);
+        assert_eq!(after.rejection(), before.rejection());
+        for rig in [&mut before, &mut after] {
+            rig.pass(memory.left);
+            rig.call(FAIL);
+            assert_eq!(rig.rejection().retry_after, Some(ms(1000 << openings)));
+        }
+    }
+}
+
+#[test]
 fn jitter_spreads_over_half_to_one_and_a_half_and_never_beyond_the_maximum() {
     let jitter = OpenFor { initial: ms(1000), factor: 2.0, max: ms(5000), jitter: true };
     let rules = Settings { open_for: Some(jitter), ..touchy() }.check().unwrap();
