@@ -38,12 +38,14 @@ impl Outgoing {
     pub(crate) fn new(request: Request<Incoming>, idle_timeout: Duration, policy: &Policy) -> Self {
         let other = policy.fallback.as_ref().is_some_and(|fallback| fallback.upstream.is_some());
         if policy.retry.is_none() && policy.hedge.is_none() && !other {
-            let request = request.map(|body| RequestBody::from_client(body, idle_timeout));
+            let version = request.version();
+            let request = request.map(|body| RequestBody::from_client(body, version, idle_timeout));
             return Self::Once(Some(request));
         }
         let max_body = policy.retry.as_ref().map_or(MAX_BODY, |retry| retry.max_body);
-        let (Parts { method, uri, headers, .. }, body) = request.into_parts();
-        let body = (!body.is_end_stream()).then(|| Replay::new(body, idle_timeout, max_body));
+        let (Parts { method, uri, headers, version, .. }, body) = request.into_parts();
+        let body =
+            (!body.is_end_stream()).then(|| Replay::new(body, version, idle_timeout, max_body));
         Self::Again { method, uri, headers, body }
     }
 

@@ -1,11 +1,37 @@
 //! Tasks that stay on their core's thread.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::future::Future;
 use std::rc::Rc;
 
 use hyper::rt::Executor;
 use tokio::task::{AbortHandle, JoinHandle, spawn_local};
+
+thread_local! {
+    static ON_CORE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is a core's, and its tasks run: then more can be spawned on it.
+pub(crate) fn on_core() -> bool {
+    ON_CORE.get()
+}
+
+/// While it lives this thread is a core's, and its tasks run.
+#[derive(Debug)]
+pub(crate) struct CoreRuns(());
+
+impl CoreRuns {
+    pub(crate) fn begin() -> Self {
+        ON_CORE.set(true);
+        Self(())
+    }
+}
+
+impl Drop for CoreRuns {
+    fn drop(&mut self) {
+        ON_CORE.set(false);
+    }
+}
 
 /// Runs the tasks of hyper's HTTP/2 on the current thread.
 #[derive(Debug, Clone, Copy)]

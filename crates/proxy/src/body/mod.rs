@@ -4,14 +4,15 @@
 //! Both give up when no frame has come for the idle timeout of the upstream; a response may have a
 //! deadline as well and says, exactly once, how it ended.
 
+mod client;
 mod idle;
 mod replay;
 mod request;
 mod response;
 mod upload;
 
+pub(crate) use client::discard_upload;
 pub use replay::Replay;
-pub(crate) use request::discard_upload;
 pub use request::{RequestBody, RequestBodyError};
 pub use response::{BodyEnd, ResponseBody, ResponseBodyError};
 pub use upload::Upload;

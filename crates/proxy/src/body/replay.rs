@@ -7,10 +7,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::client::ClientBody;
 use super::idle::IdleTimer;
 use super::request::{RequestBody, RequestBodyError};
 
@@ -22,7 +23,7 @@ pub struct Replay(Rc<RefCell<Shared>>);
 
 #[derive(Debug)]
 struct Shared {
-    client: Incoming,
+    client: ClientBody,
     idle: IdleTimer,
     /// The size of the whole body, as far as the client said.
     size: SizeHint,
@@ -49,12 +50,12 @@ pub(super) struct Reading {
 impl Replay {
     /// A body as it comes from the client, kept up to `limit` bytes and given up when no frame comes
     /// for `idle_timeout`.
-    pub fn new(client: Incoming, idle_timeout: Duration, limit: usize) -> Self {
+    pub fn new(client: Incoming, version: Version, idle_timeout: Duration, limit: usize) -> Self {
         let size = client.size_hint();
         // What is known to be too long is not even begun to be kept.
         let lost = size.lower() > limit as u64;
         Self(Rc::new(RefCell::new(Shared {
-            client,
+            client: ClientBody::new(client, version),
             idle: IdleTimer::new(idle_timeout, None),
             size,
             kept: Vec::new(),

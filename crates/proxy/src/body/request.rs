@@ -7,42 +7,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Version};
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::task::spawn_local;
-use tokio::time::timeout;
 
+use super::client::ClientBody;
 use super::idle::IdleTimer;
 use super::replay::Reading;
 use super::upload::Upload;
-
-/// More than this of an upload that nobody wants is not read to keep its client's connection.
-const DISCARD_BYTES: usize = 16 * 1024 * 1024;
-
-/// Nor is it waited for longer than this.
-const DISCARD_TIME: Duration = Duration::from_secs(2);
-
-/// Reads the body of a request that is answered without it, in the background and within bounds.
-///
-/// A client that still sends when its HTTP/1 connection is closed gets a reset, and with it may
-/// lose the answer. HTTP/2 can tell it to stop.
-pub(crate) fn discard_upload(request: Request<Incoming>) {
-    if request.version() == Version::HTTP_2 || request.body().is_end_stream() {
-        return;
-    }
-    let mut body = request.into_body();
-    spawn_local(timeout(DISCARD_TIME, async move {
-        let mut read = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            read += frame.data_ref().map_or(0, Bytes::len);
-            if read > DISCARD_BYTES {
-                break;
-            }
-        }
-    }));
-}
 
 /// What the client sends, passed on frame by frame with its trailers.
 ///
@@ -60,7 +32,7 @@ pub struct RequestBody {
 
 #[derive(Debug)]
 enum Source {
-    Client(Incoming),
+    Client(ClientBody),
     Kept(Reading),
     Full(Option<Bytes>),
 }
@@ -81,9 +53,9 @@ pub enum RequestBodyError {
 
 impl RequestBody {
     /// A body as it comes from the client, given up when no frame comes for `idle_timeout`.
-    pub fn from_client(incoming: Incoming, idle_timeout: Duration) -> Self {
+    pub fn from_client(incoming: Incoming, version: Version, idle_timeout: Duration) -> Self {
         Self {
-            source: Source::Client(incoming),
+            source: Source::Client(ClientBody::new(incoming, version)),
             idle: IdleTimer::new(idle_timeout, None),
             failure: None,
             upload: None,

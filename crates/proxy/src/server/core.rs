@@ -25,6 +25,7 @@ use crate::gateway::{Front, Gateway};
 use crate::headers::Peer;
 use crate::policies::AllPolicies;
 use crate::pool::Pool;
+use crate::runtime::CoreRuns;
 
 /// Open connections of the admin API; more wait in the kernel's backlog.
 const ADMIN_CONNECTIONS: usize = 256;
@@ -63,6 +64,7 @@ impl Core {
     }
 
     async fn serve(mut self, started: impl FnOnce(Result<(), StartError>)) {
+        let _runs = CoreRuns::begin();
         let connections = Connections::new(self.limits);
         let listening = match self.listen(&connections) {
             Ok(listening) => listening,

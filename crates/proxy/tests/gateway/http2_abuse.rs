@@ -16,6 +16,7 @@ use crate::support::http2::{
     Frame, HEADERS, NO_FLAGS, PING, PRIORITY, PROTOCOL_ERROR, REFUSED_STREAM, RST_STREAM, RawHttp2,
     SETTINGS, WINDOW_UPDATE, get, headers, request,
 };
+use crate::support::protected::Protected;
 use crate::support::upstream::Upstream;
 use crate::support::{channel, client, config, full, piece, start_with, within};
 
@@ -314,4 +315,50 @@ async fn a_stream_that_is_not_taken_is_reset_and_not_its_connection() {
         got
     });
     assert_eq!(got.await, b"hello");
+}
+
+/// Uploads that are answered before they are there are no abuse: a connection may make any number of them.
+/// (`None`: the test's client cannot always read the status.)
+async fn uploads_come_late(address: SocketAddr, status: Option<u16>) {
+    let mut client = RawHttp2::new(address).await;
+    let mut number = 0;
+    while number < 2 * MAX_ERROR_RESETS {
+        // As many at once as would be forgotten if they were just reset.
+        let streams: Vec<_> = (number..number + 100).map(odd).collect();
+        number += streams.len();
+        for stream in &streams {
+            let head = request("POST", "/", &[("content-length", b"5")]);
+            assert!(client.send(HEADERS, END_HEADERS, *stream, &head).await);
+        }
+        for stream in &streams {
+            let answered = |it: &Frame| it.kind == HEADERS && it.stream == *stream;
+            if !client.so_far().frames.iter().any(answered) {
+                client.await_frame(HEADERS, *stream).await.expect("it is answered");
+            }
+            if status.is_some() {
+                assert_eq!(client.so_far().status(*stream), status);
+            }
+        }
+        for stream in &streams {
+            assert!(client.send(DATA, END_STREAM, *stream, b"hello").await);
+        }
+    }
+    let last = odd(number);
+    assert!(client.get(last, "/").await);
+    client.await_frame(HEADERS, last).await.expect("the connection is still there");
+    assert_eq!(client.so_far().goodbye(), None);
+}
+
+#[tokio::test]
+async fn an_upstream_may_answer_uploads_early() {
+    let (_upstream, _running, address) = hello().await;
+    uploads_come_late(address, Some(200)).await;
+}
+
+#[tokio::test]
+async fn policies_may_reject_uploads_early() {
+    let upstream = Upstream::http1(|_| async { Response::new(full("hello")) }).await;
+    let gateway = Protected::new(upstream.address, "rate_limit = { rate = 0.001, burst = 1 }");
+    assert_eq!(client::get(gateway.address, "/").await.status(), 200);
+    uploads_come_late(gateway.address, None).await;
 }
