@@ -1,58 +1,86 @@
 //! Many short rounds, all candidates in turn, so that a machine that slows down slows all of them.
 
-use crate::allocations;
-use std::time::Instant;
+use crate::allocations::{self, Allocated};
+use crate::case::{Case, Group};
+use std::time::{Duration, Instant};
 
-/// Calls of one round.
-const CALLS: u64 = 100_000;
+/// What a round of each case takes, about.
+const ROUND: Duration = Duration::from_millis(2);
 /// Rounds of each case.
 const ROUNDS: usize = 101;
-
-/// Something to be measured: its name, and a round of calls.
-pub struct Case {
-    name: String,
-    round: Box<dyn FnMut(u64)>,
-}
-
-impl Case {
-    /// A case; `round` makes so many calls.
-    pub fn new(name: &str, round: impl FnMut(u64) + 'static) -> Self {
-        Self { name: name.to_owned(), round: Box::new(round) }
-    }
-}
 
 /// What a case came to: medians of one call.
 pub struct Measured {
     pub name: String,
     pub nanos: f64,
     pub allocations: f64,
+    pub bytes: f64,
 }
 
-/// Measures all cases.
-pub fn measure(cases: &mut [Case]) -> Vec<Measured> {
-    let mut nanos: Vec<Vec<f64>> = vec![Vec::new(); cases.len()];
-    let mut allocated = vec![f64::MAX; cases.len()];
-    for round in 0..=ROUNDS {
-        for (index, case) in cases.iter_mut().enumerate() {
-            let before = allocations::so_far();
-            let start = Instant::now();
-            (case.round)(CALLS);
-            let elapsed = start.elapsed().as_nanos() as f64 / CALLS as f64;
-            // The first round warms up.
-            if round > 0 {
-                let count = (allocations::so_far() - before) as f64 / CALLS as f64;
-                nanos[index].push(elapsed);
-                allocated[index] = allocated[index].min(count);
+/// Measures all cases of all groups in turn.
+pub fn measure(groups: &mut [Group]) -> Vec<Vec<Measured>> {
+    let mut taken: Vec<Vec<Taken>> = groups
+        .iter_mut()
+        .map(|group| group.cases.iter_mut().map(Taken::warm_up).collect())
+        .collect();
+    for _ in 0..ROUNDS {
+        for (group, taken) in groups.iter_mut().zip(&mut taken) {
+            for (case, taken) in group.cases.iter_mut().zip(taken) {
+                taken.round(case);
             }
         }
     }
-    let rows = cases.iter().zip(&mut nanos).zip(allocated);
-    rows.map(|((case, nanos), allocations)| Measured {
-        name: case.name.clone(),
-        nanos: median(nanos),
-        allocations,
-    })
-    .collect()
+    let cases = groups.iter().map(|group| &group.cases).zip(taken);
+    cases
+        .map(|(cases, taken)| {
+            let rows = cases.iter().zip(taken);
+            rows.map(|(case, taken)| taken.measured(case)).collect()
+        })
+        .collect()
+}
+
+/// What the rounds of one case took.
+struct Taken {
+    calls: u64,
+    nanos: Vec<f64>,
+    allocations: f64,
+    bytes: f64,
+}
+
+impl Taken {
+    /// Finds out how many calls make a round.
+    fn warm_up(case: &mut Case) -> Self {
+        let mut calls = 1_000;
+        while time(case, calls) * 2 < ROUND && calls < 1_000_000 {
+            calls *= 2;
+        }
+        Self { calls, nanos: Vec::new(), allocations: f64::MAX, bytes: f64::MAX }
+    }
+
+    fn round(&mut self, case: &mut Case) {
+        let before = allocations::so_far();
+        let elapsed = time(case, self.calls);
+        let Allocated { allocations, bytes, .. } = allocations::so_far();
+        let for_each = |total: u64| total as f64 / self.calls as f64;
+        self.nanos.push(elapsed.as_nanos() as f64 / self.calls as f64);
+        self.allocations = self.allocations.min(for_each(allocations - before.allocations));
+        self.bytes = self.bytes.min(for_each(bytes - before.bytes));
+    }
+
+    fn measured(mut self, case: &Case) -> Measured {
+        Measured {
+            name: case.name.clone(),
+            nanos: median(&mut self.nanos),
+            allocations: self.allocations,
+            bytes: self.bytes,
+        }
+    }
+}
+
+fn time(case: &mut Case, calls: u64) -> Duration {
+    let start = Instant::now();
+    case.run(calls);
+    start.elapsed()
 }
 
 /// The median.

@@ -1,0 +1,72 @@
+//! How a Tower service is called, and what a bare one costs: the peers that are Tower services, and ours
+//! when there is one, are measured with [`called`].
+
+use crate::case::{Case, Failed, Group, PendingOnce, bad, finish, good, waker};
+use std::task::{Context, Poll, Waker};
+use tower::{Service, ServiceExt};
+
+/// A service that is ready at once, with an answer that is: a failure to request 0, else a success.
+#[derive(Clone, Copy)]
+pub struct Ready;
+
+impl Service<u64> for Ready {
+    type Response = u64;
+    type Error = Failed;
+    type Future = std::future::Ready<Result<u64, Failed>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: u64) -> Self::Future {
+        std::future::ready(if request == 0 { bad(1) } else { good(1) })
+    }
+}
+
+/// A service with an answer that is pending once.
+#[derive(Clone, Copy)]
+pub struct Pending;
+
+impl Service<u64> for Pending {
+    type Response = u64;
+    type Error = Failed;
+    type Future = PendingOnce;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: u64) -> Self::Future {
+        PendingOnce::default()
+    }
+}
+
+/// One good call as Tower's documentation has it: wait until the service is ready, then call it.
+#[inline(always)]
+pub fn called<S: Service<u64>>(waker: &Waker, service: &mut S) -> Result<S::Response, S::Error> {
+    called_with(waker, service, 1)
+}
+
+/// The same with this request.
+#[inline(always)]
+pub fn called_with<S: Service<u64>>(
+    waker: &Waker,
+    service: &mut S,
+    request: u64,
+) -> Result<S::Response, S::Error> {
+    finish(waker, async { service.ready().await?.call(request).await })
+}
+
+/// The floor of the rows of Tower services.
+pub fn group() -> Group {
+    let waker = waker();
+    let (mut ready, mut pending) = (Ready, Pending);
+    let cases = vec![
+        Case::each("a bare service, ready at once", move || called(waker, &mut ready).is_ok()),
+        Case::each("a bare service, pending once", move || called(waker, &mut pending).is_ok()),
+        Case::each("a bare operation, pending once", move || {
+            finish(waker, PendingOnce::default()).is_ok()
+        }),
+    ];
+    Group { title: "floors of Tower services", cases }
+}
