@@ -1,6 +1,6 @@
 //! Finds the load, or the fault, at which a system stops recovering.
 
-use super::{Effect, Load, RateCurve, Scenario, simulate};
+use super::{Effect, Load, Phase, RateCurve, Scenario, simulate};
 use breakerbox::core::SettingsError;
 
 /// What is searched.
@@ -28,7 +28,13 @@ const RANGE: (f64, f64) = (1.0 / 64.0, 64.0);
 /// Bisection ends when the two are within 2 % of each other.
 const CLOSE: f64 = 1.02;
 
+/// It recovers to what was usual with the load it has, so long as that is not far less than with once the load.
+const USUAL: f64 = 0.95;
+
 /// Finds by bisection the factor at which a scenario stops recovering, by the majority of so many seeds.
+///
+/// With a load that is too much before anything goes wrong it does not count as recovering: there is nothing
+/// to come back to.
 ///
 /// ```
 /// use breakerbox_lab::simulate::{NoOtherFiles, Search, read, search};
@@ -57,11 +63,16 @@ pub fn search(
     seeds: u64,
     tried: &mut dyn FnMut(f64, bool),
 ) -> Result<Tipping, SettingsError> {
+    let mut usual = vec![None; seeds as usize];
     let mut try_one = |factor: f64| -> Result<bool, SettingsError> {
         let scaled = what.times(scenario, factor);
         let mut good = 0;
-        for seed in 0..seeds {
-            good += u64::from(simulate(&scaled, seed, &mut |_| {})?.verdict.is_good());
+        for (seed, usual) in (0..).zip(&mut usual) {
+            let outcome = simulate(&scaled, seed, &mut |_| {})?;
+            let before = outcome.phase("before").and_then(Phase::success).unwrap_or(1.0);
+            // The first factor that is tried is 1.
+            let usual = *usual.get_or_insert(before);
+            good += u64::from(outcome.verdict.is_good() && before >= USUAL * usual);
         }
         let recovers = 2 * good > seeds;
         tried(factor, recovers);
@@ -150,5 +161,27 @@ impl Effect {
             Self::Loss(part) => Self::Loss(share(part)),
             Self::BlackHole | Self::Stall | Self::Kill | Self::FlushCache => self,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::{NoOtherFiles, read};
+
+    #[test]
+    fn what_was_down_before_has_not_recovered() {
+        // A service for 100 calls per second. With more nobody is answered in time, fault or no fault.
+        let text = "
+            duration = '60s'
+            warmup = '10s'
+            good_within = '1s'
+            client.web = { calls = 'api', rate = 50, arrivals = 'even' }
+            service.api = { workers = 1, time = '10ms' }
+            fault = [{ at = '30s', for = '1s', service = 'api', errors = 0.5 }]
+        ";
+        let (scenario, _) = read("outage.toml", text, &NoOtherFiles).unwrap();
+        let found = search(&scenario, Search::Load, 1, &mut |_, _| {}).unwrap();
+        assert!(found.recovers.unwrap() > 1.9 && found.stays.unwrap() < 2.1, "{found:?}");
     }
 }
