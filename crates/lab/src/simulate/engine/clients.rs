@@ -42,19 +42,19 @@ impl World<'_> {
     pub(super) fn first_calls(&mut self, client: u32) {
         match &self.scenario.clients[client as usize].load {
             Load::Open { .. } | Load::Trace(_) => self.next_arrival(client),
-            Load::Closed { users, .. } => (0..*users).for_each(|_| self.think(client)),
+            Load::Closed { users, .. } => (0..*users).for_each(|_| self.think(client, 0.0)),
         }
     }
 
-    /// A user thinks, and then calls.
-    fn think(&mut self, client: u32) {
+    /// A user thinks, for so many seconds at least, and then calls.
+    fn think(&mut self, client: u32, at_least: f64) {
         let Load::Closed { think, .. } = &self.scenario.clients[client as usize].load else {
             return;
         };
         let source = &mut self.sources[client as usize];
         source.count += 1;
         let seconds = think.sample(&mut stream(mix(source.seed, source.count), Purpose::Think));
-        let at = self.in_seconds(seconds);
+        let at = self.in_seconds(seconds.max(at_least));
         self.enter_call(at, Entry::User { client });
     }
 
@@ -128,12 +128,10 @@ impl World<'_> {
         if !user {
             return;
         }
-        if begun == self.now {
-            // Whoever is turned away at once does not try again at once: nothing would ever move.
-            let at = self.in_seconds(0.001);
-            return self.enter_call(at, Entry::User { client });
-        }
-        self.think(client);
+        // Whoever is turned away at once does not try again at once, even without thinking: nothing would
+        // ever move.
+        let at_least = if begun == self.now { 0.001 } else { 0.0 };
+        self.think(client, at_least);
     }
 
     /// A user has waited long enough.
@@ -146,5 +144,30 @@ impl World<'_> {
             self.recorder.ends(client, begun.as_nanos() as f64 / 1e9, now, Class::GivenUp);
             self.client_goes_on(client, user, begun);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::simulate::{NoOtherFiles, read, simulate};
+
+    /// How many calls per second ten users make of whom nearly all are turned away at once.
+    fn calls(think: &str) -> f64 {
+        let text = format!(
+            "
+            duration = '20s'
+            client.web = {{ calls = 'api', users = 10, think = '{think}', policy.rate_limit = {{ rate = 5 }} }}
+            service.api = {{ workers = 10, time = '1ms' }}
+            "
+        );
+        let (scenario, _) = read("users.toml", &text, &NoOtherFiles).unwrap();
+        simulate(&scenario, 0, &mut |_| {}).unwrap().calls as f64 / 20.0
+    }
+
+    #[test]
+    fn users_think_after_a_rejection_too() {
+        assert!((95.0..=100.0).contains(&calls("100ms")), "{}", calls("100ms"));
+        // And without thinking time still passes.
+        assert!((9_000.0..=10_000.0).contains(&calls("0s")), "{}", calls("0s"));
     }
 }
