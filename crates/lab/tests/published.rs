@@ -16,7 +16,7 @@ fn folder() -> PathBuf {
 }
 
 fn text(file: &str) -> String {
-    std::fs::read_to_string(folder().join(file)).unwrap()
+    std::fs::read_to_string(folder().join(file)).expect("the file is there")
 }
 
 /// Traces that scenarios name.
@@ -37,33 +37,43 @@ impl OtherFiles for Beside {
 fn scenario(file: &str, changes: &[(&str, &str)]) -> Scenario {
     let mut text = text(file);
     for (old, new) in changes {
-        let settings = text.find("duration =").unwrap();
+        let settings = text.find("duration =").expect("it has a duration");
         let place = text[settings..].find(old).expect("what is replaced is there");
         text.replace_range(settings + place..settings + place + old.len(), new);
     }
     let (scenario, warnings) =
         read(file, &text, &Beside).unwrap_or_else(|all| panic!("{file}: {}", all[0]));
-    assert!(warnings.is_empty(), "{file}: {}", warnings[0]);
+    warnings.iter().for_each(|warning| on_purpose(file, &warning.message));
     scenario
+}
+
+/// Retries without a budget are what many of the files show. Nothing else is to be warned of.
+#[track_caller]
+fn on_purpose(file: &str, warning: &str) {
+    assert!(warning.starts_with("`budget` is false"), "{file}: {warning}");
 }
 
 /// The same with the policy of another file for all clients.
 fn with_policy(file: &str, policy: &str) -> Scenario {
     let mut scenario = scenario(file, &[]);
-    let policy = Policy::parse(policy, &text(policy)).unwrap().0;
-    protect_clients(&mut scenario, &policy).unwrap();
+    let (policy, _) = Policy::parse(policy, &text(policy)).expect("a good policy");
+    protect_clients(&mut scenario, &policy).expect("a policy for callers");
     scenario
 }
 
+fn one(scenario: &Scenario, seed: u64) -> Outcome {
+    simulate(scenario, seed, &mut |_| {}).expect("good policies")
+}
+
 fn runs(scenario: &Scenario) -> Vec<Outcome> {
-    (0..SEEDS).map(|seed| simulate(scenario, seed, &mut |_| {}).unwrap()).collect()
+    (0..SEEDS).map(|seed| one(scenario, seed)).collect()
 }
 
 /// What `of` is in a phase of each run lies between the bounds.
 #[track_caller]
 fn hold(runs: &[Outcome], phase: &str, of: impl Fn(&Phase) -> f64, within: RangeInclusive<f64>) {
     for run in runs {
-        let value = of(run.phase(phase).unwrap());
+        let value = of(run.phase(phase).expect("there is such a phase"));
         println!("{phase}: {value:.4} within {within:?}");
         assert!(within.contains(&value), "{phase}: {value} is not within {within:?}");
     }
@@ -88,7 +98,7 @@ fn never_recover(runs: &[Outcome]) {
 }
 
 fn good(phase: &Phase) -> f64 {
-    phase.success().unwrap()
+    phase.success().expect("calls came")
 }
 
 fn good_per_second(phase: &Phase) -> f64 {
@@ -97,14 +107,14 @@ fn good_per_second(phase: &Phase) -> f64 {
 
 /// How many requests a service got for each call of a client.
 fn requests(phase: &Phase, to: &str) -> f64 {
-    let edge = phase.edges.iter().find(|edge| edge.to == to).unwrap();
+    let edge = phase.edges.iter().find(|edge| edge.to == to).expect("somebody calls it");
     edge.attempts as f64 / phase.offered as f64
 }
 
-/// Which part of a service's work was for nothing.
-fn wasted(phase: &Phase, service: &str) -> f64 {
-    let service = phase.services.iter().find(|it| it.name == service).unwrap();
-    service.wasted / service.worked
+/// Which part of a client's calls came to good answers.
+fn good_of(phase: &Phase, client: &str) -> f64 {
+    let client = phase.clients.iter().find(|it| it.name == client).expect("it is there");
+    client.good as f64 / client.offered as f64
 }
 
 #[test]
@@ -124,7 +134,7 @@ fn every_file_is_good_and_explained() {
                 scenario(&file, &[]);
             } else {
                 let (_, warnings) = Policy::parse(&file, &text(&file)).unwrap();
-                assert!(warnings.is_empty(), "{file}: {}", warnings[0]);
+                warnings.iter().for_each(|warning| on_purpose(&file, &warning.message));
             }
         }
     }
@@ -169,7 +179,7 @@ fn a_throttle_lets_through_what_its_formula_says() {
 #[test]
 fn a_retry_storm_stays_unless_the_queue_is_short_or_retries_are_few() {
     // Nothing in it is random.
-    let one = |scenario: &Scenario| vec![simulate(scenario, 0, &mut |_| {}).unwrap()];
+    let one = |scenario: &Scenario| vec![one(scenario, 0)];
     let storm = one(&scenario("retry_storm.toml", &[]));
     never_recover(&storm);
     hold(&storm, "after", |it| requests(it, "database"), 1.99..=2.0);
@@ -211,9 +221,8 @@ fn a_retry_storm_heals_below_half_the_capacity() {
 #[test]
 fn the_experiment_with_mongodb() {
     // Nothing in it is random.
-    let with = |changes: &[(&str, &str)]| {
-        vec![simulate(&scenario("metastable_mongodb.toml", changes), 0, &mut |_| {}).unwrap()]
-    };
+    let with =
+        |changes: &[(&str, &str)]| vec![one(&scenario("metastable_mongodb.toml", changes), 0)];
     let longer = with(&[]);
     never_recover(&longer);
     hold(&longer, "after", |it| requests(it, "database"), 4.9..=5.0);
@@ -317,8 +326,8 @@ fn tasks_of_several_calls_and_what_is_shed() {
 
 #[test]
 fn hedges_cut_the_tail_of_a_thousand_keys() {
-    let one = |file: &str| vec![simulate(&scenario(file, &[]), 0, &mut |_| {}).unwrap()];
-    let (alone, hedged) = (one("hedge_the_tail.toml"), one("hedged_tail.toml"));
+    let read = |file: &str| vec![one(&scenario(file, &[]), 0)];
+    let (alone, hedged) = (read("hedge_the_tail.toml"), read("hedged_tail.toml"));
     hold(&alone, "all", |it| it.latency[1], 0.6..=0.85);
     hold(&alone, "all", |it| it.latency[2], 1.2..=3.0);
     hold(&hedged, "all", |it| it.latency[1], 0.035..=0.050);
@@ -351,11 +360,11 @@ fn a_deploy_a_bad_endpoint_and_a_spike() {
     hold(&breakers, "during", good, 0.99..=1.0);
 
     let shed = runs(&scenario("spike_by_priority.toml", &[]));
-    hold(&shed, "during", |it| wasted(it, "checkout"), 0.0..=0.01);
-    hold(&shed, "during", |it| wasted(it, "browsing"), 0.35..=0.50);
-    hold(&shed, "during", |it| wasted(it, "batch"), 0.95..=1.0);
+    hold(&shed, "during", |it| good_of(it, "checkout"), 0.999..=1.0);
+    hold(&shed, "during", |it| good_of(it, "browsing"), 0.50..=0.65);
+    hold(&shed, "during", |it| good_of(it, "batch"), 0.0..=0.05);
     let all_alike = runs(&scenario("spike_without_shedding.toml", &[]));
-    hold(&all_alike, "during", |it| wasted(it, "checkout"), 0.55..=0.62);
+    hold(&all_alike, "during", |it| good_of(it, "checkout"), 0.38..=0.45);
 
     let slow = runs(&scenario("slow_database.toml", &[]));
     hold(&slow, "during", good, 0.0..=0.1);
