@@ -190,6 +190,9 @@ fn find(scenario: &Scenario, what: What, arguments: &Arguments) -> Result<bool, 
             ("size of the fault", Search::FaultSize),
         ],
     };
+    if matches!(what, What::Fault) && scenario.faults.is_empty() {
+        return Err("error: the scenario has no `fault` to make longer and larger".into());
+    }
     if scenario.trouble().is_none() {
         return Err(
             "error: nothing goes wrong in the scenario: give it a `fault` to search with".into()
@@ -223,7 +226,7 @@ fn find(scenario: &Scenario, what: What, arguments: &Arguments) -> Result<bool, 
 fn sentence(name: &str, tipping: Tipping) -> String {
     match tipping {
         Tipping { recovers: Some(good), stays: Some(bad) } => {
-            format!("recovers with {good:.2} times the {name}, and no longer with {bad:.2} times")
+            format!("recovers with {good:.3} times the {name}, and no longer with {bad:.3} times")
         }
         Tipping { recovers: Some(good), stays: None } => {
             format!("recovers with {good:.0} times the {name} still, the most that was tried")

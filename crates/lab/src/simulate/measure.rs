@@ -44,6 +44,7 @@ pub(super) struct Counts {
     pub(super) failed: u64,
     pub(super) rejected: u64,
     pub(super) given_up: u64,
+    pub(super) unfinished: u64,
     /// The sum of the times that callers waited, in seconds.
     pub(super) waited: f64,
     /// In microseconds.
@@ -61,6 +62,7 @@ impl Counts {
             failed: 0,
             rejected: 0,
             given_up: 0,
+            unfinished: 0,
             waited: 0.0,
             all: histogram(),
             successes: histogram(),
@@ -128,6 +130,9 @@ pub(super) struct Recorder {
     pub(super) edges: Vec<[EdgeCounts; PHASES]>,
     pub(super) services: Vec<[ServiceCounts; PHASES]>,
     pub(super) seconds: Vec<Second>,
+    /// Of the calls that began in each second those that came to a good answer in time, whenever that was,
+    /// and all of them.
+    pub(super) begun: Vec<(u32, u32)>,
     second: Second,
     latencies: Histogram<u64>,
     pub(super) open: u32,
@@ -153,6 +158,7 @@ impl Recorder {
             edges: vec![[EdgeCounts::default(); PHASES]; edges],
             services: vec![[ServiceCounts::default(); PHASES]; scenario.services.len()],
             seconds: Vec::new(),
+            begun: vec![(0, 0); scenario.duration as usize + 1],
             second: Second::default(),
             latencies: histogram(),
             open: 0,
@@ -181,6 +187,9 @@ impl Recorder {
         self.calls += 1;
         self.in_flight += 1;
         self.second.offered += 1;
+        if let Some((_, offered)) = self.begun.get_mut(at as usize) {
+            *offered += 1;
+        }
         if let Some(phase) = self.phase(at) {
             self.phases[phase].offered += 1;
             self.clients[client as usize][phase].0 += 1;
@@ -195,6 +204,11 @@ impl Recorder {
             if class == Class::Good && took > self.good_within { Class::Late } else { class };
         let micros = (took * 1e6 + 0.5) as u64;
         self.latencies.saturating_record(micros);
+        if class == Class::Good
+            && let Some((good, _)) = self.begun.get_mut(begun as usize)
+        {
+            *good += 1;
+        }
         match class {
             Class::Good => self.second.good += 1,
             Class::Degraded => self.second.degraded += 1,
@@ -216,6 +230,16 @@ impl Recorder {
             Class::Rejected => counts.rejected += 1,
             Class::GivenUp => counts.given_up += 1,
         }
+    }
+
+    /// A call that began at `begun` is still under way when all is over.
+    pub(super) fn never_ends(&mut self, begun: f64) {
+        let Some(phase) = self.phase(begun) else { return };
+        let counts = &mut self.phases[phase];
+        counts.unfinished += 1;
+        let waited = self.end - begun;
+        counts.waited += waited;
+        counts.all.saturating_record((waited * 1e6 + 0.5) as u64);
     }
 
     pub(super) fn calls(&mut self, edge: usize, at: f64) {

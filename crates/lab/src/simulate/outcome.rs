@@ -47,6 +47,9 @@ pub struct Phase {
     pub rejected: u64,
     /// Whose users gave up.
     pub given_up: u64,
+    /// That had not ended when the run was over, and the time to end was too. They count as having waited
+    /// until the end of the run.
+    pub unfinished: u64,
     /// How many callers waited at once, on average.
     pub waiting: f64,
     /// How long calls took, in seconds: half, 99 of a hundred, 999 of a thousand.
@@ -211,7 +214,8 @@ fn phase(
     let quantiles = |histogram: &hdrhistogram::Histogram<u64>| {
         [0.5, 0.99, 0.999].map(|share| quantile(histogram, share))
     };
-    let Counts { offered, good, late, degraded, failed, rejected, given_up, .. } = *counts;
+    let Counts { offered, good, late, degraded, failed, rejected, given_up, unfinished, .. } =
+        *counts;
     let clients = scenario.clients.iter().zip(&recorder.clients).map(|(client, counts)| {
         let (offered, good) = counts[number];
         ClientPhase { name: client.name.clone(), offered, good }
@@ -242,6 +246,7 @@ fn phase(
         failed,
         rejected,
         given_up,
+        unfinished,
         waiting: counts.waited / (to - from),
         latency: quantiles(&counts.all),
         good_latency: quantiles(&counts.successes),
@@ -261,10 +266,11 @@ fn verdict(scenario: &Scenario, recorder: &Recorder) -> Verdict {
     let before = &recorder.phases[0];
     let usual = if before.offered > 0 { before.good as f64 / before.offered as f64 } else { 1.0 };
     let seconds = &recorder.seconds;
+    // By when calls began: late answers to what came before must not hide what goes wrong now.
     let goes_well = |start: usize| {
-        let end = (start + TOGETHER).min(seconds.len());
-        let sum = |of: fn(&Second) -> u32| seconds[start..end].iter().map(of).sum::<u32>();
-        f64::from(sum(|it| it.good)) >= WELL * usual * f64::from(sum(|it| it.offered))
+        let together = recorder.begun.iter().skip(start).take(TOGETHER);
+        let (good, offered) = together.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+        f64::from(good) >= WELL * usual * f64::from(offered)
     };
     let (first, last) = (from as usize, libm::ceil(to) as usize);
     let full = |start: &usize| start + TOGETHER <= seconds.len();

@@ -24,7 +24,7 @@ use super::scenario::{Caller, Edge, Effect, Scenario};
 use agenda::{Agenda, Event, rank};
 use breakerbox::Timestamp;
 use breakerbox::core::pipeline::{self, Pipeline};
-use call::Flight;
+use call::{Flight, Role};
 use clients::Source;
 use instance::Instance;
 use request::Request;
@@ -86,6 +86,7 @@ pub(super) fn run(
 ) -> Result<Recorder, breakerbox::core::SettingsError> {
     let mut world = World::build(scenario, seed)?;
     world.run(progress);
+    world.count_unfinished();
     Ok(world.recorder)
 }
 
@@ -107,6 +108,15 @@ impl World<'_> {
             self.happens(event, progress);
             while let Some(call) = self.wakes.next() {
                 self.step(call, pipeline::Event::Time);
+            }
+        }
+    }
+
+    /// What is still under way when all is over.
+    fn count_unfinished(&mut self) {
+        for flight in self.flights.iter() {
+            if flight.call.is_running() && matches!(flight.role, Role::Client { .. }) {
+                self.recorder.never_ends(flight.begun.as_nanos() as f64 / 1e9);
             }
         }
     }

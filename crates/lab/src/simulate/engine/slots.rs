@@ -52,6 +52,11 @@ impl<T: Default + Reusable> Slots<T> {
         &mut self.all[slot as usize]
     }
 
+    /// What is in each place, be it there or gone.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.all.iter()
+    }
+
     pub(super) fn is_there(&self, id: Id) -> bool {
         self.peek(id).is_some()
     }

@@ -56,6 +56,7 @@ fn phase(phase: &Phase) -> Json {
         "failed": phase.failed,
         "rejected": phase.rejected,
         "given_up": phase.given_up,
+        "unfinished": phase.unfinished,
         "success": phase.success(),
         "waiting": phase.waiting,
         "latency": latency(phase.latency),

@@ -78,12 +78,13 @@ fn rows_of(rows: &mut Rows, phases: &[Phase]) {
     };
     let any = |of: fn(&Phase) -> u64| phases.iter().any(|it| of(it) > 0);
     type Of = fn(&Phase) -> u64;
-    let classes: [(&str, Of); 5] = [
+    let classes: [(&str, Of); 6] = [
         ("too late", |it| it.late),
         ("fallbacks", |it| it.degraded),
         ("errors and timeouts", |it| it.failed),
         ("rejected by a policy", |it| it.rejected),
         ("given up", |it| it.given_up),
+        ("never ended", |it| it.unfinished),
     ];
     for (name, of) in classes {
         if any(of) {
