@@ -1,6 +1,6 @@
 //! Good calls through a closed breaker.
 
-use crate::case::{Case, Failed, Group, finish, good, waker};
+use crate::case::{Case, Failed, Group, good, succeeds, waker};
 use crate::floors::coarse;
 use crate::tower_service::{Ready, called};
 use breakerbox::{Breaker, Builder};
@@ -100,7 +100,7 @@ fn ours() -> Vec<Case> {
     ];
     let waker = waker();
     for (name, breaker) in variants {
-        cases.push(Case::each(name, move || finish(waker, breaker.call(async || good(1))).is_ok()));
+        cases.push(Case::each(name, move || succeeds(waker, breaker.call(async || good(1)))));
     }
     cases
 }
@@ -126,28 +126,25 @@ fn peers() -> Vec<Case> {
     vec![
         Case::each("recloser: blocking, by calls (100)", move || blocking.call(|| good(1)).is_ok()),
         Case::each("recloser: async, by calls (100)", move || {
-            finish(waker, asynchronous.call(async { good(1) })).is_ok()
+            succeeds(waker, asynchronous.call(async { good(1) }))
         }),
         Case::each("failsafe: blocking, by time", move || {
             failsafe::CircuitBreaker::call(&failsafe, || good(1)).is_ok()
         }),
         Case::each("failsafe: async, by time", move || {
-            finish(
+            succeeds(
                 waker,
                 failsafe::futures::CircuitBreaker::call(&failsafe_async, async { good(1) }),
             )
-            .is_ok()
         }),
         Case::each("circuitbreaker-rs: blocking", move || rs.call(|| good(1)).is_ok()),
         Case::each("circuitbreaker-rs: async", move || {
-            finish(waker, rs_async.call_async(|| async { good(1) })).is_ok()
+            succeeds(waker, rs_async.call_async(|| async { good(1) }))
         }),
-        Case::each("tower-resilience: async, by calls (100)", move || {
-            called(waker, &mut by_calls).is_ok()
-        }),
-        Case::each("tower-resilience: async, by time", move || called(waker, &mut by_time).is_ok()),
+        Case::each("tower-resilience: async, by calls (100)", move || called(waker, &mut by_calls)),
+        Case::each("tower-resilience: async, by time", move || called(waker, &mut by_time)),
         Case::each("tower-resilience: async, by calls, slow watched", move || {
-            called(waker, &mut slow).is_ok()
+            called(waker, &mut slow)
         }),
     ]
 }

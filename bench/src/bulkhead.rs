@@ -1,8 +1,8 @@
 //! Bulkheads with room, and full ones.
 
-use crate::case::{Case, Failed, Group, finish, good, waker};
+use crate::case::{Case, Failed, Group, fails, good, succeeds, waker};
 use crate::floors::coarse;
-use crate::tower_service::{Ready, called};
+use crate::tower_service::{Ready, called, called_with};
 use breakerbox::{Pipeline, bulkhead};
 use breakerbox_core::Timestamp;
 use breakerbox_core::bulkhead::{Bulkhead, DEFAULT_PRIORITY, Entered};
@@ -41,25 +41,25 @@ pub fn group() -> Group {
     // matter of nanoseconds.)
     let mut shedding = LoadShed::new(ConcurrencyLimit::new(Ready, 1));
     let mut held = shedding.clone();
-    assert!(finish(waker, held.ready()).is_ok(), "the slot is free");
+    assert!(succeeds(waker, held.ready()), "the slot is free");
     Box::leak(Box::new(held));
     let cases = vec![
         Case::each("core: entered and left", move || pass(&room)),
         Case::each("breakerbox: blocking", move || blocking.call(|| good(1)).is_ok()),
         Case::each("breakerbox: async", move || {
-            finish(waker, asynchronous.call(async || good(1))).is_ok()
+            succeeds(waker, asynchronous.call(async || good(1)))
         }),
-        Case::each("tower: async", move || called(waker, &mut tower).is_ok()),
-        Case::each("tower-resilience: async", move || called(waker, &mut resilience).is_ok()),
+        Case::each("tower: async", move || called(waker, &mut tower)),
+        Case::each("tower-resilience: async", move || called(waker, &mut resilience)),
         Case::each("core: full, rejected", move || {
             let entered = full.enter(Timestamp::ZERO, DEFAULT_PRIORITY, Timestamp::NEVER);
             matches!(entered, Entered::Full)
         }),
         Case::each("breakerbox: async, full, rejected", move || {
-            finish(waker, crowded.call(async || good(1))).is_err()
+            fails(waker, crowded.call(async || good(1)))
         }),
         Case::each("tower: load shed, full, rejected", move || {
-            called(waker, &mut shedding).is_err()
+            called_with(waker, &mut shedding, 1, Result::is_err)
         }),
     ];
     Group { title: "bulkhead of 64", cases }

@@ -104,14 +104,27 @@ pub fn waker() -> &'static Waker {
     Box::leak(Box::new(Waker::from(Arc::new(Nobody))))
 }
 
-/// Polls a future to its end.
+/// Polls a future to its end, and looks at what comes out where it lies: to move a large answer costs more
+/// than some candidates do.
 #[inline(always)]
-pub fn finish<F: Future>(waker: &Waker, future: F) -> F::Output {
+pub fn ends<F: Future>(waker: &Waker, future: F, well: impl FnOnce(&F::Output) -> bool) -> bool {
     let mut context = Context::from_waker(waker);
     let mut future = pin!(future);
     loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-            return output;
+        if let Poll::Ready(output) = &future.as_mut().poll(&mut context) {
+            return well(output);
         }
     }
+}
+
+/// Whether a future ends with a success.
+#[inline(always)]
+pub fn succeeds<T, E>(waker: &Waker, future: impl Future<Output = Result<T, E>>) -> bool {
+    ends(waker, future, Result::is_ok)
+}
+
+/// Whether a future ends with an error.
+#[inline(always)]
+pub fn fails<T, E>(waker: &Waker, future: impl Future<Output = Result<T, E>>) -> bool {
+    ends(waker, future, Result::is_err)
 }

@@ -70,7 +70,7 @@ fn with_failures(percent: u64) -> Vec<Case> {
         }),
         Case::each(name("tower-resilience: async"), move || {
             let (_, good) = fifth();
-            called_with(waker, &mut resilience, good.into()).is_ok() == good
+            called_with(waker, &mut resilience, good.into(), |end| end.is_ok() == good)
         }),
     ]
 }
@@ -133,7 +133,7 @@ fn peers_holding(held: usize) -> Vec<Case> {
     let mut resilience = resilience.layer(Ready);
     let waker = waker();
     for _ in 0..held {
-        let _ = called(waker, &mut resilience);
+        called(waker, &mut resilience);
     }
     let (mut number, mut request) = (0_u64, 0_u64);
     vec![
@@ -144,8 +144,10 @@ fn peers_holding(held: usize) -> Vec<Case> {
         }),
         Case::each(format!("tower-resilience: by calls ({held})"), move || {
             request += 1;
-            let called = called_with(waker, &mut resilience, u64::from(request.is_multiple_of(50)));
-            !matches!(called, Err(CircuitBreakerError::OpenCircuit))
+            let number = u64::from(request.is_multiple_of(50));
+            called_with(waker, &mut resilience, number, |end| {
+                !matches!(end, Err(CircuitBreakerError::OpenCircuit))
+            })
         }),
     ]
 }

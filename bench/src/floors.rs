@@ -1,6 +1,6 @@
 //! What the machine cannot do faster, and what the candidates are made of.
 
-use crate::case::{Case, Group, finish, waker};
+use crate::case::{Case, Group, succeeds, waker};
 use breakerbox_core::Timestamp;
 use std::hint::black_box;
 use std::pin::pin;
@@ -58,7 +58,7 @@ pub fn group() -> Group {
             true
         }),
         Case::each("tokio semaphore, try_acquire", move || semaphore.try_acquire().is_ok()),
-        Case::each("tokio semaphore, acquire", move || finish(waker, awaited.acquire()).is_ok()),
+        Case::each("tokio semaphore, acquire", move || succeeds(waker, awaited.acquire())),
         Case::each(TIMER, move || {
             let mut context = Context::from_waker(waker);
             let timer = pin!(tokio::time::sleep(Duration::from_secs(3)));

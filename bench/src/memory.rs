@@ -2,7 +2,7 @@
 
 use crate::allocations;
 use crate::breaker::call;
-use crate::case::{Failed, finish, good, waker};
+use crate::case::{Failed, good, succeeds, waker};
 use crate::floors::coarse;
 use crate::rate_limit::{wide, wide_quota};
 use crate::tower_service::{Ready, called};
@@ -53,7 +53,7 @@ pub fn breakers() -> Vec<Row> {
     let resilience = || {
         let mut breaker =
             CircuitBreakerLayer::standard().build().expect("valid settings").layer(Ready);
-        let _ = called(waker, &mut breaker);
+        called(waker, &mut breaker);
         breaker
     };
     vec![
@@ -95,7 +95,7 @@ pub fn keys() -> Vec<Row> {
     let broken = broken.build().expect("valid settings");
     let governor: DefaultKeyedRateLimiter<u64> = RateLimiter::keyed(wide_quota());
     let call = |pipeline: &Pipeline, key| {
-        finish(waker, pipeline.protect().key(key).call(async || good(1))).is_ok()
+        succeeds(waker, pipeline.protect().key(key).call(async || good(1)))
     };
     vec![
         per_key(KEYED, |key| call(&broken, key)),

@@ -1,9 +1,9 @@
 //! Open and half-open breakers.
 
 use crate::breaker::core;
-use crate::case::{Case, Failed, Group, bad, finish, good, waker};
+use crate::case::{Case, Failed, Group, bad, ends, fails, good, waker};
 use crate::floors::coarse;
-use crate::tower_service::{Ready, called, called_with};
+use crate::tower_service::{Ready, called_with};
 use breakerbox::clock::ManualClock;
 use breakerbox::{Breaker, Control};
 use breakerbox_core::Outcome;
@@ -34,7 +34,7 @@ pub fn rejections() -> Group {
     let waker = waker();
     for _ in 0..10 {
         let _ = recloser.call(|| bad(1));
-        let _ = finish(waker, recloser_async.call(async { bad(1) }));
+        fails(waker, recloser_async.call(async { bad(1) }));
     }
     let policy = failure_policy::consecutive_failures(1, backoff::constant(HOUR));
     let failsafe = failsafe::Config::new().failure_policy(policy).build();
@@ -43,23 +43,23 @@ pub fn rejections() -> Group {
     rs.force_open();
     let layer = CircuitBreakerLayer::builder().wait_duration_in_open(HOUR).build();
     let mut resilience = layer.expect("valid settings").layer(Ready);
-    finish(waker, resilience.force_open());
+    ends(waker, resilience.force_open(), |()| true);
     let cases = vec![
         Case::each(CORE, move || open.admit(coarse(), &mut |_| {}).is_err()),
         Case::each(BLOCKING, move || blocking.call(|| good(1)).is_err()),
         Case::each("breakerbox: async, rejected", move || {
-            finish(waker, asynchronous.call(async || good(1))).is_err()
+            fails(waker, asynchronous.call(async || good(1)))
         }),
         Case::each("recloser: blocking, rejected", move || recloser.call(|| good(1)).is_err()),
         Case::each("recloser: async, rejected", move || {
-            finish(waker, recloser_async.call(async { good(1) })).is_err()
+            fails(waker, recloser_async.call(async { good(1) }))
         }),
         Case::each("failsafe: blocking, rejected", move || {
             failsafe::CircuitBreaker::call(&failsafe, || good(1)).is_err()
         }),
         Case::each("circuitbreaker-rs: blocking, rejected", move || rs.call(|| good(1)).is_err()),
         Case::each("tower-resilience: async, rejected", move || {
-            called(waker, &mut resilience).is_err()
+            called_with(waker, &mut resilience, 1, Result::is_err)
         }),
     ];
     Group { title: "open breaker, a rejected call", cases }
@@ -123,8 +123,9 @@ pub fn probes() -> Group {
             matches!(rs.call(|| bad(1)), Err(circuitbreaker_rs::BreakerError::Operation(Failed)))
         }),
         Case::each("tower-resilience: async, a probe fails", move || {
-            let called = called_with(waker, &mut resilience, 0);
-            matches!(called, Err(CircuitBreakerError::Inner(Failed)))
+            called_with(waker, &mut resilience, 0, |end| {
+                matches!(end, Err(CircuitBreakerError::Inner(Failed)))
+            })
         }),
     ];
     Group { title: "half-open breaker", cases }

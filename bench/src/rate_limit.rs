@@ -1,8 +1,8 @@
 //! Rate limits: calls that are allowed and calls that are not, for all and for each key.
 
-use crate::case::{Case, Group, finish, good, waker};
+use crate::case::{Case, Group, fails, good, succeeds, waker};
 use crate::floors::coarse;
-use crate::tower_service::{Ready, called};
+use crate::tower_service::{Ready, called, called_with};
 use breakerbox::{Pipeline, PipelineBuilder};
 use breakerbox_core::rate_limit::{Asked, RateLimit, Settings};
 use breakerbox_core::{SplitMix64, Timestamp};
@@ -68,7 +68,7 @@ fn ours() -> Vec<Case> {
     let allowed = pipeline(wide()).build().expect("valid settings");
     let blocking = pipeline(wide()).build_blocking().expect("valid settings");
     let rejected = pipeline(narrow()).build().expect("valid settings");
-    let _ = finish(waker, rejected.call(async || good(1)));
+    succeeds(waker, rejected.call(async || good(1)));
     let keyed = pipeline(wide()).build().expect("valid settings");
     let (mut next, mut following) = (0, 0);
     // Keys come to core as hashes.
@@ -79,10 +79,10 @@ fn ours() -> Vec<Case> {
     vec![
         Case::each(CORE, move || allows(&wide_core, None)),
         Case::each("breakerbox: blocking, allowed", move || blocking.call(|| good(1)).is_ok()),
-        Case::each(ASYNC, move || finish(waker, allowed.call(async || good(1))).is_ok()),
+        Case::each(ASYNC, move || succeeds(waker, allowed.call(async || good(1)))),
         Case::each("core: rejected", move || !allows(&narrow_core, None)),
         Case::each("breakerbox: async, rejected", move || {
-            finish(waker, rejected.call(async || good(1))).is_err()
+            fails(waker, rejected.call(async || good(1)))
         }),
         Case::each("core: keyed, allowed", move || {
             next = (next + 1) % hashed.len();
@@ -90,7 +90,7 @@ fn ours() -> Vec<Case> {
         }),
         Case::each("breakerbox: async, keyed, allowed", move || {
             following = (following + 1) % KEYS;
-            finish(waker, keyed.protect().key(following).call(async || good(1))).is_ok()
+            succeeds(waker, keyed.protect().key(following).call(async || good(1)))
         }),
     ]
 }
@@ -117,7 +117,7 @@ fn peers() -> Vec<Case> {
     let mut fixed = resilience(1_000_000_000, WindowType::Fixed);
     let mut counter = resilience(1_000_000_000, WindowType::SlidingCounter);
     let mut refusing = resilience(1, WindowType::Fixed);
-    let _ = called(waker, &mut refusing);
+    called(waker, &mut refusing);
     vec![
         Case::each(GOVERNOR, move || allowed.check().is_ok()),
         Case::each("governor: rejected", move || rejected.check().is_err()),
@@ -125,15 +125,15 @@ fn peers() -> Vec<Case> {
             next = (next + 1) % KEYS;
             keyed.check_key(&next).is_ok()
         }),
-        Case::each("tower: async, allowed", move || called(waker, &mut tower).is_ok()),
+        Case::each("tower: async, allowed", move || called(waker, &mut tower)),
         Case::each("tower-resilience: async, fixed window, allowed", move || {
-            called(waker, &mut fixed).is_ok()
+            called(waker, &mut fixed)
         }),
         Case::each("tower-resilience: async, sliding counter, allowed", move || {
-            called(waker, &mut counter).is_ok()
+            called(waker, &mut counter)
         }),
         Case::each("tower-resilience: async, rejected", move || {
-            called(waker, &mut refusing).is_err()
+            called_with(waker, &mut refusing, 1, Result::is_err)
         }),
     ]
 }

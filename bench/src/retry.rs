@@ -1,6 +1,6 @@
 //! Retry around a call that succeeds at once: what the readiness to repeat it costs.
 
-use crate::case::{Case, Failed, Group, finish, good, waker};
+use crate::case::{Case, Failed, Group, good, succeeds, waker};
 use crate::floors::coarse;
 use crate::tower_service::{Ready, called};
 use backon::{BlockingRetryable, ExponentialBuilder, Retryable};
@@ -65,7 +65,7 @@ fn ours() -> Vec<Case> {
         let builder = || Pipeline::builder("retry").retry(settings.clone());
         let asynchronous = builder().build().expect("valid settings");
         cases.push(Case::each(name("breakerbox: async"), move || {
-            finish(waker, asynchronous.call(async || good(1))).is_ok()
+            succeeds(waker, asynchronous.call(async || good(1)))
         }));
         let blocking = builder().build_blocking().expect("valid settings");
         cases.push(Case::each(name("breakerbox: blocking"), move || {
@@ -86,8 +86,10 @@ fn peers() -> Vec<Case> {
     vec![
         Case::each("backon: async, without budget", move || {
             let operation = || async { good(1) };
-            finish(waker, operation.retry(ExponentialBuilder::default()).sleep(tokio::time::sleep))
-                .is_ok()
+            succeeds(
+                waker,
+                operation.retry(ExponentialBuilder::default()).sleep(tokio::time::sleep),
+            )
         }),
         Case::each("backon: blocking, without budget", move || {
             BlockingRetryable::retry(|| good(1), ExponentialBuilder::default())
@@ -97,16 +99,12 @@ fn peers() -> Vec<Case> {
         }),
         Case::each("tokio-retry: async, without budget", move || {
             let strategy = ExponentialBackoff::from_millis(10).map(jitter).take(3);
-            finish(waker, tokio_retry::Retry::start(strategy, || async { good(1) })).is_ok()
+            succeeds(waker, tokio_retry::Retry::start(strategy, || async { good(1) }))
         }),
         of_tower("tower: async, without budget", attempts),
         of_tower("tower: async, with budget", budget),
-        Case::each("tower-resilience: async, without budget", move || {
-            called(waker, &mut plain).is_ok()
-        }),
-        Case::each("tower-resilience: async, with budget", move || {
-            called(waker, &mut budgeted).is_ok()
-        }),
+        Case::each("tower-resilience: async, without budget", move || called(waker, &mut plain)),
+        Case::each("tower-resilience: async, with budget", move || called(waker, &mut budgeted)),
     ]
 }
 
@@ -117,5 +115,5 @@ pub fn resilience() -> RetryLayer<u64, u64, Failed> {
 
 fn of_tower<S: Service<u64> + 'static>(name: &str, mut service: S) -> Case {
     let waker = waker();
-    Case::each(name, move || called(waker, &mut service).is_ok())
+    Case::each(name, move || called(waker, &mut service))
 }

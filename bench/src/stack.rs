@@ -1,6 +1,6 @@
 //! The common stack: timeout + retry + breaker + bulkhead.
 
-use crate::case::{Case, Failed, Group, PendingOnce, finish, good, waker};
+use crate::case::{Case, Failed, Group, PendingOnce, good, succeeds, waker};
 use crate::floors::coarse;
 use crate::retry::{TowerPolicy, resilience};
 use crate::tower_service::{Pending, Ready, called};
@@ -60,8 +60,8 @@ fn ours() -> Vec<Case> {
             let done = call.step(&machine, coarse(), ended, &mut |_, _| {});
             matches!(done, Action::Done { .. })
         }),
-        Case::each(READY, move || finish(waker, timed.call(async || good(1))).is_ok()),
-        Case::each(PENDING, move || finish(waker, pending.call(PendingOnce::default)).is_ok()),
+        Case::each(READY, move || succeeds(waker, timed.call(async || good(1)))),
+        Case::each(PENDING, move || succeeds(waker, pending.call(PendingOnce::default))),
         Case::each("breakerbox: blocking, without timeout", move || {
             blocking.call(|| good(1)).is_ok()
         }),
@@ -75,19 +75,17 @@ fn peers() -> Vec<Case> {
     let (by_hand, by_hand_pending) = (ByHand::new(), ByHand::new());
     vec![
         Case::each("by hand: backon, recloser, tokio; ready at once", move || {
-            finish(waker, by_hand.call(|| async { good(1) })).is_ok()
+            succeeds(waker, by_hand.call(|| async { good(1) }))
         }),
         Case::each("by hand: backon, recloser, tokio; pending once", move || {
-            finish(waker, by_hand_pending.call(PendingOnce::default)).is_ok()
+            succeeds(waker, by_hand_pending.call(PendingOnce::default))
         }),
-        Case::each("tower: no breaker there, ready at once", move || {
-            called(waker, &mut tower).is_ok()
-        }),
+        Case::each("tower: no breaker there, ready at once", move || called(waker, &mut tower)),
         Case::each("tower: no breaker there, pending once", move || {
-            called(waker, &mut tower_pending).is_ok()
+            called(waker, &mut tower_pending)
         }),
-        Case::each("tower-resilience: ready at once", move || called(waker, &mut ready).is_ok()),
-        Case::each("tower-resilience: pending once", move || called(waker, &mut pending).is_ok()),
+        Case::each("tower-resilience: ready at once", move || called(waker, &mut ready)),
+        Case::each("tower-resilience: pending once", move || called(waker, &mut pending)),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use crate::breaker::{self, core};
 use crate::bulkhead::pass;
-use crate::case::{Failed, finish, good, waker};
+use crate::case::{Failed, good, succeeds, waker};
 use crate::rate_limit::{allows, wide, wide_quota};
 use crate::rounds::median;
 use crate::tower_service::{Ready, called};
@@ -84,7 +84,7 @@ where
     let waker = waker();
     let clone = move || {
         let mut service = service.clone();
-        move || called(waker, &mut service).is_ok()
+        move || called(waker, &mut service)
     };
     (name, Box::new(move |threads, calls| nanos(name, threads, calls, &clone)))
 }
@@ -105,7 +105,7 @@ fn breakers() -> Vec<Candidate> {
             breaker::call(&by_calls, Timestamp::ZERO, Outcome::Success)
         }),
         shared(breaker::BLOCKING, move || blocking.call(|| good(1)).is_ok()),
-        shared(breaker::ASYNC, move || finish(waker, asynchronous.call(async || good(1))).is_ok()),
+        shared(breaker::ASYNC, move || succeeds(waker, asynchronous.call(async || good(1)))),
         shared("recloser: blocking", move || recloser.call(|| good(1)).is_ok()),
         shared("failsafe: blocking", move || {
             failsafe::CircuitBreaker::call(&failsafe, || good(1)).is_ok()
@@ -133,15 +133,15 @@ fn limits() -> Vec<Candidate> {
     vec![
         shared("core: rate limit", move || allows(&rate, None)),
         shared("breakerbox: rate limit, async", move || {
-            finish(waker, limited.call(async || good(1))).is_ok()
+            succeeds(waker, limited.call(async || good(1)))
         }),
         shared("governor: rate limit", move || governor.check().is_ok()),
         cloned("tower-resilience: rate limit", resilience.layer(Ready)),
         shared("core: bulkhead", move || pass(&slots)),
         shared("breakerbox: bulkhead, async", move || {
-            finish(waker, pipeline.call(async || good(1))).is_ok()
+            succeeds(waker, pipeline.call(async || good(1)))
         }),
-        shared("tokio semaphore, acquire", move || finish(waker, semaphore.acquire()).is_ok()),
+        shared("tokio semaphore, acquire", move || succeeds(waker, semaphore.acquire())),
         cloned("tower: concurrency limit", ConcurrencyLimit::new(Ready, 64)),
         cloned("tower-resilience: bulkhead", layer.expect("valid settings").layer(Ready)),
     ]

@@ -1,7 +1,7 @@
 //! Timeouts and hedges around an operation that is ready at once, and one that is pending once: only
 //! the second needs a timer.
 
-use crate::case::{Case, Group, PendingOnce, finish, good, waker};
+use crate::case::{Case, Group, PendingOnce, ends, good, succeeds, waker};
 use crate::tower_service::{Pending, Ready, called};
 use breakerbox::{Pipeline, hedge};
 use std::time::Duration;
@@ -23,30 +23,31 @@ pub fn timeouts() -> Group {
     let (mut resilience, mut resilience_pending) = (layer.layer(Ready), layer.layer(Pending));
     let cases = vec![
         Case::each("breakerbox: attempt timeout, ready at once", move || {
-            finish(waker, attempt.call(async || good(1))).is_ok()
+            succeeds(waker, attempt.call(async || good(1)))
         }),
         Case::each("breakerbox: deadline, ready at once", move || {
-            finish(waker, deadline.call(async || good(1))).is_ok()
+            succeeds(waker, deadline.call(async || good(1)))
         }),
         Case::each("tokio::time::timeout, ready at once", move || {
-            matches!(finish(waker, tokio::time::timeout(LONG, async { good(1) })), Ok(Ok(_)))
+            ends(waker, tokio::time::timeout(LONG, async { good(1) }), |end| {
+                matches!(end, Ok(Ok(_)))
+            })
         }),
-        Case::each("tower: ready at once", move || called(waker, &mut tower).is_ok()),
-        Case::each("tower-resilience: ready at once", move || {
-            called(waker, &mut resilience).is_ok()
-        }),
+        Case::each("tower: ready at once", move || called(waker, &mut tower)),
+        Case::each("tower-resilience: ready at once", move || called(waker, &mut resilience)),
         Case::each("breakerbox: attempt timeout, pending once", move || {
-            finish(waker, pending_attempt.call(PendingOnce::default)).is_ok()
+            succeeds(waker, pending_attempt.call(PendingOnce::default))
         }),
         Case::each("breakerbox: deadline, pending once", move || {
-            finish(waker, pending_deadline.call(PendingOnce::default)).is_ok()
+            succeeds(waker, pending_deadline.call(PendingOnce::default))
         }),
         Case::each("tokio::time::timeout, pending once", move || {
-            matches!(finish(waker, tokio::time::timeout(LONG, PendingOnce::default())), Ok(Ok(_)))
+            let timeout = tokio::time::timeout(LONG, PendingOnce::default());
+            ends(waker, timeout, |end| matches!(end, Ok(Ok(_))))
         }),
-        Case::each("tower: pending once", move || called(waker, &mut tower_pending).is_ok()),
+        Case::each("tower: pending once", move || called(waker, &mut tower_pending)),
         Case::each("tower-resilience: pending once", move || {
-            called(waker, &mut resilience_pending).is_ok()
+            called(waker, &mut resilience_pending)
         }),
     ];
     Group { title: "timeout", cases }
@@ -85,23 +86,21 @@ pub fn hedges() -> Group {
     let (mut resilience, mut resilience_pending) = (layer.layer(Ready), layer.layer(Pending));
     let cases = vec![
         Case::each("breakerbox: fixed delay, ready at once", move || {
-            finish(waker, fixed.call(async || good(1))).is_ok()
+            succeeds(waker, fixed.call(async || good(1)))
         }),
         Case::each("breakerbox: percentile, ready at once", move || {
-            finish(waker, percentile.call(async || good(1))).is_ok()
+            succeeds(waker, percentile.call(async || good(1)))
         }),
-        Case::each("tower: percentile, ready at once", move || called(waker, &mut tower).is_ok()),
+        Case::each("tower: percentile, ready at once", move || called(waker, &mut tower)),
         Case::each("tower-resilience: fixed delay, ready at once", move || {
-            called(waker, &mut resilience).is_ok()
+            called(waker, &mut resilience)
         }),
         Case::each("breakerbox: fixed delay, pending once", move || {
-            finish(waker, pending.call(PendingOnce::default)).is_ok()
+            succeeds(waker, pending.call(PendingOnce::default))
         }),
-        Case::each("tower: percentile, pending once", move || {
-            called(waker, &mut tower_pending).is_ok()
-        }),
+        Case::each("tower: percentile, pending once", move || called(waker, &mut tower_pending)),
         Case::each("tower-resilience: fixed delay, pending once", move || {
-            called(waker, &mut resilience_pending).is_ok()
+            called(waker, &mut resilience_pending)
         }),
     ];
     Group { title: "hedge that does not begin", cases }

@@ -1,7 +1,7 @@
 //! How a Tower service is called, and what a bare one costs: the peers that are Tower services, and ours
 //! when there is one, are measured with [`called`].
 
-use crate::case::{Case, Failed, Group, PendingOnce, bad, finish, good, waker};
+use crate::case::{Case, Failed, Group, PendingOnce, bad, ends, good, succeeds, waker};
 use std::task::{Context, Poll, Waker};
 use tower::{Service, ServiceExt};
 
@@ -41,20 +41,21 @@ impl Service<u64> for Pending {
     }
 }
 
-/// One good call as Tower's documentation has it: wait until the service is ready, then call it.
+/// Whether a call succeeds, made as Tower's documentation has it: wait until the service is ready, call it.
 #[inline(always)]
-pub fn called<S: Service<u64>>(waker: &Waker, service: &mut S) -> Result<S::Response, S::Error> {
-    called_with(waker, service, 1)
+pub fn called<S: Service<u64>>(waker: &Waker, service: &mut S) -> bool {
+    called_with(waker, service, 1, Result::is_ok)
 }
 
-/// The same with this request.
+/// The same with this request, and another end.
 #[inline(always)]
 pub fn called_with<S: Service<u64>>(
     waker: &Waker,
     service: &mut S,
     request: u64,
-) -> Result<S::Response, S::Error> {
-    finish(waker, async { service.ready().await?.call(request).await })
+    well: impl FnOnce(&Result<S::Response, S::Error>) -> bool,
+) -> bool {
+    ends(waker, async { service.ready().await?.call(request).await }, well)
 }
 
 /// The floor of the rows of Tower services.
@@ -62,10 +63,10 @@ pub fn group() -> Group {
     let waker = waker();
     let (mut ready, mut pending) = (Ready, Pending);
     let cases = vec![
-        Case::each("a bare service, ready at once", move || called(waker, &mut ready).is_ok()),
-        Case::each("a bare service, pending once", move || called(waker, &mut pending).is_ok()),
+        Case::each("a bare service, ready at once", move || called(waker, &mut ready)),
+        Case::each("a bare service, pending once", move || called(waker, &mut pending)),
         Case::each("a bare operation, pending once", move || {
-            finish(waker, PendingOnce::default()).is_ok()
+            succeeds(waker, PendingOnce::default())
         }),
     ];
     Group { title: "floors of Tower services", cases }
