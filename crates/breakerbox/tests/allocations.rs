@@ -120,6 +120,17 @@ fn a_pending_call_and_its_timer_are_part_of_the_callers_future() {
 }
 
 #[test]
+fn a_call_that_a_limit_lets_pass_allocates_nothing() {
+    let limit = breakerbox::rate_limit::Settings::new(1e9);
+    let pipeline = breakerbox::Pipeline::builder("limited")
+        .rate_limit(limit)
+        .throttle(breakerbox::throttle::Settings::default())
+        .build()
+        .unwrap();
+    assert_eq!(allocations(|| now(pipeline.call(async || Ok::<_, ()>(()))).unwrap()), 0);
+}
+
+#[test]
 fn a_call_through_the_common_stack_allocates_nothing() {
     let stack = breakerbox::Pipeline::builder("stack")
         .deadline(Duration::from_secs(5))

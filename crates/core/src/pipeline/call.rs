@@ -365,6 +365,6 @@ impl Call {
     }
 
     pub(super) fn more(&mut self) -> &mut More {
-        self.more.get_or_insert_default()
+        self.more.get_or_insert_with(|| Box::new(More { weight: 1, ..More::default() }))
     }
 }

@@ -1,7 +1,7 @@
 //! What a call passes before its first attempt: load shedding, throttle, rate limit, and a look
 //! whether the answer is there already.
 
-use super::action::{Action, End, Ending, Rejection, Start};
+use super::action::{Action, End, Ending, Keys, Rejection, Start};
 use super::call::{Call, Phase};
 use super::{Notice, Pipeline};
 use crate::Timestamp;
@@ -17,8 +17,11 @@ impl Call {
         start: &Start,
         notice: Notice<'_>,
     ) -> Action {
-        let more = self.more();
-        (more.keys, more.weight, more.lookup) = (start.keys, start.weight, start.lookup);
+        // A call of which nothing is said needs no place for it.
+        if start.keys != Keys::default() || start.weight != 1 || start.lookup {
+            let more = self.more();
+            (more.keys, more.weight, more.lookup) = (start.keys, start.weight, start.lookup);
+        }
         if let Some((breakers, key)) = pipeline.keyed_breakers.as_ref().zip(start.keys.breaker) {
             let endpoints =
                 breakers.get_or_insert_with(key, now, || pipeline.new_endpoints(key, now));
@@ -49,8 +52,9 @@ impl Call {
             return self.look_up(pipeline, now, notice);
         };
         // A second try after a rejection is charged when it passes, as a retry is when it runs.
-        let more = self.more();
-        match limit.ask(now, more.keys.rate_limit, more.weight, self.deadline) {
+        let (key, weight) =
+            self.more.as_ref().map_or((None, 1), |more| (more.keys.rate_limit, more.weight));
+        match limit.ask(now, key, weight, self.deadline) {
             Asked::Allowed => self.look_up(pipeline, now, notice),
             Asked::Wait(turn) => {
                 self.phase = Phase::Limited;

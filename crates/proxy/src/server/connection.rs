@@ -87,16 +87,22 @@ pub(super) async fn serve<H: Handler>(
     let Some(Ok(is_http2)) = detected else { return };
     let heads = (!is_http2).then(|| socket.follow_heads());
     let session = Rc::new(Session { handler, peer, activity: activity.clone(), heads });
-    let service = service_fn(move |request| {
-        let session = session.clone();
-        async move { Ok::<_, Infallible>(session.answer(request).await) }
-    });
     let io = TokioIo::new(socket);
     let ended = if is_http2 {
         activity.idle();
+        // The future of a request is large, and a task for each stream moves it about eight times: what
+        // is moved is its box.
+        let service = service_fn(move |request| {
+            let session = session.clone();
+            Box::pin(async move { Ok::<_, Infallible>(session.answer(request).await) })
+        });
         let connection = protocols.http2.serve_connection(io, service);
         drive(&activity, connection, true, |connection| connection.graceful_shutdown()).await
     } else {
+        let service = service_fn(move |request| {
+            let session = session.clone();
+            async move { Ok::<_, Infallible>(session.answer(request).await) }
+        });
         let connection = protocols.http1.serve_connection(io, service);
         drive(&activity, connection, false, |connection| connection.graceful_shutdown()).await
     };
