@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use http::Version;
-use http::header::{COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
+use http::header::{
+    CONTENT_LENGTH, COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue, VIA,
+};
 use http::request::Parts;
 
 use super::hop_by_hop::Found;
@@ -72,7 +74,8 @@ pub fn prepare_request(request: &mut Parts, peer: &Peer) {
 }
 
 /// Makes the headers of an upstream's response ready for the client: removes those of the other
-/// hop and those that only our own answers may have, appends this hop to `Via`.
+/// hop, those that only our own answers may have and a `Content-Length` that is no number, appends this hop to
+/// `Via`.
 pub fn prepare_response(headers: &mut HeaderMap, version: Version) {
     let mut found = Found::default();
     let mut internal = false;
@@ -85,7 +88,20 @@ pub fn prepare_response(headers: &mut HeaderMap, version: Version) {
         headers.remove(BREAKERBOX_REASON);
         headers.remove(BREAKERBOX_FALLBACK);
     }
+    if headers.contains_key(CONTENT_LENGTH) && !has_one_length(headers) {
+        headers.remove(CONTENT_LENGTH);
+    }
     headers.append(VIA, via(version));
+}
+
+/// Whether there is one length, and it is a number. Where there is a body hyper has seen to that; the
+/// answer to a HEAD, or a 304, has none.
+fn has_one_length(headers: &HeaderMap) -> bool {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let first = lengths.next().is_some_and(|length| {
+        !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit)
+    });
+    first && lengths.next().is_none()
 }
 
 /// One look at all names, and removals only where there is something to remove.
@@ -239,6 +255,22 @@ mod tests {
         let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["via", "x-reason"]);
+    }
+
+    #[test]
+    fn a_length_that_is_no_number_is_not_passed_on() {
+        let passed = |lengths: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for length in lengths {
+                headers.append("content-length", HeaderValue::from_static(length));
+            }
+            prepare_response(&mut headers, Version::HTTP_11);
+            headers.get_all("content-length").iter().count()
+        };
+        assert_eq!((passed(&["0"]), passed(&["5120"])), (1, 1));
+        for lengths in [&["x"][..], &[""], &["+5"], &["5, 5"], &["0x5"], &["5", "5"], &["5", "6"]] {
+            assert_eq!(passed(lengths), 0, "{lengths:?}");
+        }
     }
 
     #[test]
