@@ -173,11 +173,11 @@ impl Response {
             _ => None,
         };
         let has_none = status < 200 || matches!(status, 204 | 304) || is_head(status);
+        let framing = head.framing()?;
         if has_none {
-            // Of what is not there any length can be said.
+            // Whatever length is said is that of something else.
             return Ok((Self { status, id, body: Vec::new() }, head.length));
         }
-        let framing = head.framing()?;
         let rest = &bytes[head.length..];
         let (body, length) = body(rest, framing.unwrap_or(Framing::ToTheEnd))?;
         Ok((Self { status, id, body }, head.length + length))
