@@ -135,7 +135,9 @@ fn the_budget_is_what_went_in_less_what_was_made(soaked: &Soaked, stats: &Pipeli
     let deposits = millionths(settings.start) + offered * millionths(settings.ratio);
     let made = (stats.retries + stats.hedges) * millionths(1.0);
     let left = millionths(stats.budget_left.expect("there is one"));
-    assert_eq!(left + made, deposits, "{} calls", offered);
+    assert!(left < millionths(settings.cap), "what is above the cap is lost");
+    assert_eq!(left + made, deposits, "{offered} calls");
+    assert!(stats.refused_by_budget > 0);
 }
 
 fn every_attempt_ran_or_met_a_fault(soaked: &Soaked, stats: &PipelineStats) {

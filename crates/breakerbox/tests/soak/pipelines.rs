@@ -74,8 +74,9 @@ fn soaked(
     faults: chaos::Settings,
     more: impl FnOnce(Builder) -> Builder,
 ) -> Soaked {
-    // So high a cap is never reached: what goes in and what comes out must be equal.
-    let budget = BudgetSettings { ratio: 0.05, cap: 1e6, ..BudgetSettings::default() };
+    // About what is needed, so that some is refused, and never the cap: what goes in and what comes out
+    // must be equal.
+    let budget = BudgetSettings { ratio: 0.01, cap: 1e6, ..BudgetSettings::default() };
     let breaker = breaker::Settings {
         failure_rate: Some(0.5),
         slow_call: Some(ms(4)),
