@@ -23,6 +23,7 @@ mod shared_answers;
 mod slow_and_early;
 mod slow_clients;
 mod smuggling;
+mod soak;
 mod streaming;
 mod support;
 mod timeouts;
