@@ -112,12 +112,12 @@ pub(super) fn call<C: Clock, T, E, P: Plan<T, E>>(
 ) -> Result<P::Answer, Error<E>> {
     let mut unwinding = Unwinding { inner, call: Call::NEW };
     let call = &mut unwinding.call;
-    let action = inner.begin_in(call, &told.start(repeatable));
+    let action = inner.begin_in(call, &told.start(repeatable, repeatable));
     let Action::Run { attempt, .. } = action else {
-        return go_on(inner, call, plan, operation, &action, None);
+        return go_on(inner, call, plan, (repeatable, operation), &action, None);
     };
     if call.fault(attempt).is_some() {
-        return go_on(inner, call, plan, operation, &action, None);
+        return go_on(inner, call, plan, (repeatable, operation), &action, None);
     }
     let (result, ending) = run(inner, call, attempt, &plan, &mut operation);
     if ending == Ending::Success && !inner.watched() {
@@ -126,8 +126,9 @@ pub(super) fn call<C: Clock, T, E, P: Plan<T, E>>(
             return plan.answer(inner, result.map_err(Error::Inner), fallback);
         }
     }
-    let action = step_ended(inner, call, &plan, attempt, ending, &result);
-    go_on(inner, call, plan, operation, &action, Some(result.map_err(Error::Inner)))
+    let action = step_ended(inner, call, &mut plan, attempt, ending, &result, repeatable);
+    let last = Some(result.map_err(Error::Inner));
+    go_on(inner, call, plan, (repeatable, operation), &action, last)
 }
 
 /// Runs the operation.
@@ -152,7 +153,7 @@ fn go_on<C: Clock, T, E, P: Plan<T, E>>(
     inner: &Inner<C>,
     call: &mut Call,
     mut plan: P,
-    mut operation: impl FnMut() -> Result<T, E>,
+    (repeatable, mut operation): (bool, impl FnMut() -> Result<T, E>),
     action: &Action,
     mut last: Option<Result<T, Error<E>>>,
 ) -> Result<P::Answer, Error<E>> {
@@ -162,7 +163,8 @@ fn go_on<C: Clock, T, E, P: Plan<T, E>>(
             Action::Run { attempt, .. } => match held_up(inner, call, attempt) {
                 None => {
                     let (result, ending) = run(inner, call, attempt, &plan, &mut operation);
-                    let action = step_ended(inner, call, &plan, attempt, ending, &result);
+                    let action =
+                        step_ended(inner, call, &mut plan, attempt, ending, &result, repeatable);
                     last = Some(result.map_err(Error::Inner));
                     action
                 }

@@ -1,5 +1,7 @@
 //! What a call runs: an operation that can be run again, or one that cannot.
 
+use std::time::Duration;
+
 /// Makes the future of one attempt.
 pub trait Operation {
     /// What it brings when it goes well.
@@ -9,11 +11,20 @@ pub trait Operation {
     /// One attempt.
     type Future: Future<Output = Result<Self::Value, Self::Error>>;
 
-    /// Whether it can be run again.
+    /// Whether running it twice does no harm.
     fn repeatable(&self) -> bool;
 
-    /// Begins an attempt.
-    fn start(&mut self) -> Self::Future;
+    /// Whether running it twice at the same time does no harm either.
+    #[inline(always)]
+    fn hedgeable(&self) -> bool {
+        self.repeatable()
+    }
+
+    /// Whether it can be run once more, if that does harm or not.
+    fn can_start(&self) -> bool;
+
+    /// Begins the attempt of this number; `left` says how much time the call has, if that is bounded.
+    fn start(&mut self, number: u32, left: impl FnOnce() -> Option<Duration>) -> Self::Future;
 }
 
 /// An operation that can be run as often as needed.
@@ -35,7 +46,12 @@ where
     }
 
     #[inline(always)]
-    fn start(&mut self) -> Fut {
+    fn can_start(&self) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn start(&mut self, _: u32, _: impl FnOnce() -> Option<Duration>) -> Fut {
         (self.0)()
     }
 }
@@ -59,7 +75,12 @@ where
     }
 
     #[inline(always)]
-    fn start(&mut self) -> Fut {
+    fn can_start(&self) -> bool {
+        self.0.is_some()
+    }
+
+    #[inline(always)]
+    fn start(&mut self, _: u32, _: impl FnOnce() -> Option<Duration>) -> Fut {
         let operation = self.0.take();
         operation.expect("the machine repeats nothing that it was told not to repeat")()
     }

@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::inner::Inner;
 use crate::{Classify, Error, Recover};
 use breakerbox_core::Timestamp;
-use breakerbox_core::pipeline::{Ending, Hint};
+use breakerbox_core::pipeline::{Call, Ending, Hint};
 use std::task::{Context, Poll};
 
 /// What came of a look whether the answer is there: how it is judged, and what it is.
@@ -15,6 +15,14 @@ pub(super) type Found<T, E> = (Ending, Result<(T, Option<Timestamp>), Error<E>>)
 pub trait Plan<T, E> {
     /// What its caller gets when all goes well.
     type Answer;
+
+    /// Whether a success is only the beginning of an answer, which the call then goes on with.
+    const STREAMS: bool = false;
+
+    /// The answer of this attempt has begun. Where it goes on the call is to be taken, and the answer
+    /// made of both.
+    #[inline(always)]
+    fn goes_on(&mut self, _: &mut Call, _: u32) {}
 
     /// What a result counts as.
     fn ending(&self, result: &Result<T, E>) -> Ending;

@@ -24,9 +24,9 @@ impl Default for Told {
 impl Told {
     /// The same for the machine. One key stands for whatever a policy may ask.
     #[inline(always)]
-    pub(crate) fn start(&self, repeatable: bool) -> Start {
+    pub(crate) fn start(&self, repeatable: bool, hedgeable: bool) -> Start {
         let Self { left, key, weight, urgency, lookup } = *self;
         let keys = Keys { rate_limit: key, breaker: key, shed: key, chaos: key, spared: false };
-        Start { left, repeatable, hedgeable: repeatable, urgency, weight, lookup, keys }
+        Start { left, repeatable, hedgeable, urgency, weight, lookup, keys }
     }
 }

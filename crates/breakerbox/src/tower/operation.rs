@@ -4,6 +4,7 @@ use super::repeat::Repeat;
 use crate::pipeline::Operation;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tower_service::Service;
 
 /// A request to a service, once or several times.
@@ -37,7 +38,11 @@ where
         self.spare.is_some()
     }
 
-    fn start(&mut self) -> Attempt<S, Request> {
+    fn can_start(&self) -> bool {
+        self.spare.is_some()
+    }
+
+    fn start(&mut self, _: u32, _: impl FnOnce() -> Option<Duration>) -> Attempt<S, Request> {
         let request = self.request.take().or_else(|| {
             let spare = self.spare.take()?;
             self.spare = self.repeat.repeat(&spare);

@@ -1,7 +1,10 @@
 //! Retry, and what stands around it.
 
 use crate::support::{HANG, Script, Task, assert_settled, attempts, builder, ms, passed};
-use breakerbox::{Error, EventKind, Outcome, Pipeline, TimeoutKind, breaker, bulkhead, retry};
+use breakerbox::core::pipeline::Hint;
+use breakerbox::{
+    Error, EventKind, Hints, Outcome, Pipeline, TimeoutKind, breaker, bulkhead, retry,
+};
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -302,4 +305,36 @@ fn a_repetition_given_up_while_it_is_queued_is_no_failure_of_the_other_side() {
     assert_eq!((seen.failures, seen.ignored, failing.runs()), (1, 1, 1));
     drop(running);
     assert_settled(&posts);
+}
+
+/// A failure of which it is known that it was never sent may be repeated whatever it is. An operation
+/// that is gone after its first run cannot.
+struct NeverSent;
+
+impl Hints<u32, u32> for NeverSent {
+    fn hint(&self, _: &Result<u32, u32>) -> Hint {
+        Hint { never_sent: true, ..Hint::NONE }
+    }
+}
+
+#[test]
+fn an_operation_that_can_run_once_is_not_repeated_though_it_was_never_sent() {
+    let (clock, builder) = builder();
+    let posts = builder.retry(attempts(3, 50)).build().unwrap();
+    let script = Script::new(&clock, &[(0, Err(1)), (0, Ok(2))]);
+    let call = posts.protect().hints(NeverSent).call_once(|| script.run());
+    assert_eq!(Task::new(call).finish(&clock), Err(Error::Inner(1)));
+
+    let blocking = Pipeline::builder("posts").retry(attempts(3, 1)).build_blocking().unwrap();
+    let result = blocking.protect().hints(NeverSent).call_once(|| Err(1));
+    assert_eq!(result, Err(Error::Inner(1)));
+}
+
+#[test]
+fn an_operation_that_can_run_again_is_repeated_if_it_was_never_sent() {
+    let (clock, builder) = builder();
+    let posts = builder.retry(attempts(3, 50)).build().unwrap();
+    let script = Script::new(&clock, &[(0, Err(1)), (0, Ok(2))]);
+    let call = posts.protect().hints(NeverSent).call(|| script.run());
+    assert_eq!(Task::new(call).finish(&clock), Ok(2));
 }

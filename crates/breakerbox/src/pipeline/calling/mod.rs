@@ -172,7 +172,9 @@ where
         rare: &mut Option<Box<Rare<O>>>,
     ) {
         let guard = PanicGuard { inner, call, attempt };
-        let future = operation.start();
+        let (deadline, clock) = (guard.call.deadline(), &inner.clock);
+        let left = || (deadline != Timestamp::NEVER).then(|| deadline.since(clock.now()));
+        let future = operation.start(attempt, left);
         guard.passed();
         if running.is_none() {
             running.set(Some(future));
@@ -196,8 +198,8 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if !self.call.has_begun() {
             let this = self.as_mut().project();
-            let action =
-                this.inner.begin_in(this.call, &this.told.start(this.operation.repeatable()));
+            let (repeatable, hedgeable) = (this.operation.repeatable(), this.operation.hedgeable());
+            let action = this.inner.begin_in(this.call, &this.told.start(repeatable, hedgeable));
             let Action::Run { attempt, .. } = action else { return self.go_on(cx, &action) };
             self.as_mut().start(attempt);
         }
@@ -237,7 +239,7 @@ where
         (result, ending): Ended<O::Value, O::Error>,
     ) -> Poll<Result<P::Answer, Error<O::Error>>> {
         let this = self.as_mut().project();
-        if ending != Ending::Success || this.inner.watched() {
+        if P::STREAMS || ending != Ending::Success || this.inner.watched() {
             return self.ended_otherwise(cx, result, ending);
         }
         let event = Event::ended(*this.number, ending);
@@ -262,6 +264,9 @@ where
         }
         let due = this.call.due();
         ready!(poll_timer(this.inner, this.timer, this.timer_at, due, cx));
+        if !this.operation.can_start() {
+            this.call.not_repeatable();
+        }
         let action = this.inner.step(this.call, Event::Time);
         self.go_on(cx, &action)
     }
@@ -274,7 +279,8 @@ where
         ending: Ending,
     ) -> Poll<Result<P::Answer, Error<O::Error>>> {
         let mut this = self.as_mut().project();
-        let action = step_ended(this.inner, this.call, this.plan, *this.number, ending, &result);
+        let (number, again) = (*this.number, this.operation.can_start());
+        let action = step_ended(this.inner, this.call, this.plan, number, ending, &result, again);
         this.running.set(None);
         Rare::of(this.rare).last = Some((ending, result.map_err(Error::Inner)));
         self.go_on(cx, &action)
@@ -307,7 +313,9 @@ where
             {
                 let mut this = self.as_mut().project();
                 let (call, number) = (this.call, *this.number);
-                next = Some(step_ended(this.inner, call, this.plan, number, ending, &result));
+                let again = this.operation.can_start();
+                next =
+                    Some(step_ended(this.inner, call, this.plan, number, ending, &result, again));
                 this.running.set(None);
                 Rare::of(this.rare).last = Some((ending, result.map_err(Error::Inner)));
                 continue;

@@ -33,7 +33,9 @@ where
             for (number, running) in &mut rare.beside {
                 let polled = poll_attempt(inner, call, this.plan, *number, running.as_mut(), cx);
                 if let Some((result, ending)) = polled {
-                    let action = step_ended(inner, call, this.plan, *number, ending, &result);
+                    let again = this.operation.can_start();
+                    let action =
+                        step_ended(inner, call, this.plan, *number, ending, &result, again);
                     rare.last = Some((ending, result.map_err(Error::Inner)));
                     return Poll::Ready(Turn::Did(action));
                 }
@@ -72,6 +74,9 @@ where
             let due = call.due().min(fault);
             ready!(poll_timer(inner, this.timer.as_mut(), this.timer_at, due, cx));
             if inner.clock.now() >= call.due() {
+                if !this.operation.can_start() {
+                    call.not_repeatable();
+                }
                 return Poll::Ready(Turn::Did(inner.step(call, Event::Time)));
             }
         }
@@ -181,20 +186,32 @@ pub(super) fn poll_attempt<C: Clock, T, E>(
 }
 
 /// Tells the machine, and whoever listens, that an attempt has ended.
-pub(in super::super) fn step_ended<C: Clock, T, E>(
+///
+/// `can_start`: the operation can be run once more, as far as it is concerned.
+pub(in super::super) fn step_ended<C: Clock, T, E, P: Plan<T, E>>(
     inner: &Inner<C>,
     call: &mut Call,
-    plan: &impl Plan<T, E>,
+    plan: &mut P,
     attempt: u32,
     ending: Ending,
     result: &Result<T, E>,
+    can_start: bool,
 ) -> Action {
     if ending == Ending::Success {
+        if P::STREAMS && result.is_ok() {
+            inner.step_unwatched(call, Event::ResponseStarted { attempt });
+            plan.goes_on(call, attempt);
+            return Action::Done { end: End::Delivered { attempt }, fallback: false };
+        }
         return inner.attempt_ended(call, attempt, ending, Hint::NONE);
     }
     let guard = PanicGuard { inner, call, attempt };
-    let hint = plan.hint(result);
+    let mut hint = plan.hint(result);
     guard.passed();
+    if !can_start {
+        hint.never_sent = false;
+        call.not_repeatable();
+    }
     inner.attempt_ended(call, attempt, ending, hint)
 }
 
