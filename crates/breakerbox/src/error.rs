@@ -63,6 +63,34 @@ impl<E> Error<E> {
     }
 }
 
+impl Error<Box<dyn std::error::Error + Send + Sync>> {
+    /// The same as a boxed error, which this one cannot be made into by `?` or `into`: what is inside is
+    /// boxed already. Layers of tower that ask for that take it from `map_err(Error::boxed)`.
+    ///
+    /// ```
+    /// use breakerbox::tower::BulkheadLayer;
+    /// use breakerbox::{Error, bulkhead};
+    /// use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+    /// let service = ServiceBuilder::new()
+    ///     .load_shed()
+    ///     .map_err(Error::<BoxError>::boxed)
+    ///     .layer(BulkheadLayer::new("connections", bulkhead::Settings::new(64))?)
+    ///     .timeout(std::time::Duration::from_secs(1))
+    ///     .service(service_fn(async |_: ()| Ok::<_, std::io::Error>(1)));
+    /// assert_eq!(service.oneshot(()).await?, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn boxed(self) -> Box<dyn std::error::Error + Send + Sync> {
+        match self {
+            Self::Rejected(rejection) => Box::new(rejection),
+            Self::Timeout(timeout) => Box::new(timeout),
+            Self::Inner(inner) => inner,
+        }
+    }
+}
+
 impl<E: fmt::Display> fmt::Display for Error<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -231,6 +259,8 @@ pub enum TimeoutKind {
     Attempt,
     /// The whole call took longer than its deadline.
     Deadline,
+    /// An answer that had begun stopped coming.
+    Idle,
 }
 
 impl Timeout {
@@ -256,6 +286,7 @@ impl fmt::Display for Timeout {
         let what = match kind {
             TimeoutKind::Attempt => "attempt timed out",
             TimeoutKind::Deadline => "deadline was exceeded",
+            TimeoutKind::Idle => "answer stopped coming and was given up",
         };
         write!(f, "the {what} after {after:.1?} in `{name}`")
     }

@@ -63,6 +63,7 @@
 //! - `test-util`: a clock that follows tokio's paused time.
 //! - `cache`: [`SharedCalls`] that keep answers.
 //! - `tower`: [`tower`] layers.
+//! - `http`: [`http`] layers, for clients and servers of HTTP and gRPC.
 //! - `config`: reading configuration files.
 
 pub mod breaker;
@@ -71,6 +72,8 @@ pub mod clock;
 pub mod config;
 mod error;
 mod events;
+#[cfg(feature = "http")]
+pub mod http;
 mod inner;
 mod name;
 mod pipeline;

@@ -2,10 +2,11 @@
 
 use std::fmt::Display;
 
+use breakerbox::TimeoutKind;
 use breakerbox::core::pipeline::Rejection;
-use breakerbox::{State, TimeoutKind};
+use breakerbox::http::Explanation;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value};
 
@@ -104,44 +105,18 @@ pub fn body_failed(upstream: &str) -> Response<ResponseBody> {
 /// A policy rejects the request: 503, or 429 for the rate limit, with `Retry-After` in whole seconds,
 /// rounded up, where that can be told.
 pub fn rejected(upstream: &str, rejection: Rejection) -> Response<ResponseBody> {
-    let status = match rejection {
-        Rejection::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-        _ => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    let mut response = answer(status, rejection.reason(), why(rejection), Some(upstream));
-    if let Some(wait) = rejection.retry_after() {
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-    }
-    response
-}
-
-fn why(rejection: Rejection) -> &'static str {
-    match rejection {
-        Rejection::BreakerOpen { state: State::Isolated, .. } => {
-            "The circuit breaker of the upstream has been isolated by hand."
-        }
-        Rejection::BreakerOpen { state: State::HalfOpen, .. } => {
-            "The circuit breaker of the upstream is testing whether it works again."
-        }
-        Rejection::BreakerOpen { .. } => "The circuit breaker of the upstream is open.",
-        Rejection::BulkheadFull => "As many requests as may run at once are under way.",
-        Rejection::QueueTimeout { .. } => "The request waited for its turn as long as it may.",
-        Rejection::RateLimited { .. } => "The rate limit is reached.",
-        Rejection::Shed => "There is too much to do; more important requests go first.",
-        Rejection::Throttled => "The upstream accepts too few requests at present.",
-        Rejection::LimitReached => "As many requests as the upstream can handle are under way.",
-        Rejection::Chaos => "A fault was injected.",
-    }
+    explained(upstream, Explanation::of_rejection(rejection))
 }
 
 /// Time ran out: 504.
 pub fn timeout(upstream: &str, kind: TimeoutKind) -> Response<ResponseBody> {
-    let (reason, error) = match kind {
-        TimeoutKind::Attempt => ("timeout", "The upstream did not answer in time."),
-        TimeoutKind::Deadline => ("deadline", "The request ran into its deadline."),
-    };
-    answer(StatusCode::GATEWAY_TIMEOUT, reason, error, Some(upstream))
+    explained(upstream, Explanation::of_timeout(kind))
+}
+
+fn explained(upstream: &str, told: Explanation) -> Response<ResponseBody> {
+    let mut response = answer(told.status, told.reason, told.message, Some(upstream));
+    told.add_to(response.headers_mut());
+    response
 }
 
 #[cfg(test)]

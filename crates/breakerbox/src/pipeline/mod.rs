@@ -13,6 +13,8 @@ mod plan;
 mod prepared;
 mod shared;
 mod stats;
+#[cfg(feature = "http")]
+mod streaming;
 mod told;
 
 pub use blocking::BlockingPipeline;
@@ -27,9 +29,13 @@ pub use hints::{FailureKind, Hints, NoHints, RetryAfter, RetryIf};
 pub(crate) use operation::Operation;
 pub use operation::{Once, Repeatable};
 pub use plan::Alone;
+#[cfg(feature = "http")]
+pub(crate) use plan::{Found, Plan};
 pub use prepared::{Async, Blocking, PipelineCall};
 pub use shared::{Shared, SharedCalling, SharedCalls};
 pub use stats::PipelineStats;
+#[cfg(feature = "http")]
+pub(crate) use streaming::Streaming;
 #[cfg(feature = "tower")]
 pub(crate) use {prepared::hash_of, told::Told};
 

@@ -25,6 +25,16 @@ pub trait Operation {
 
     /// Begins the attempt of this number; `left` says how much time the call has, if that is bounded.
     fn start(&mut self, number: u32, left: impl FnOnce() -> Option<Duration>) -> Self::Future;
+
+    /// Nothing of it runs, and it may be long until it does: what it has ready for that is given back.
+    #[inline(always)]
+    fn release(&mut self) {}
+
+    /// Whether an attempt still waits for something of our own, so that its time has not begun.
+    #[inline(always)]
+    fn waits(_: &Self::Future) -> bool {
+        false
+    }
 }
 
 /// An operation that can be run as often as needed.

@@ -9,7 +9,7 @@ use breakerbox_core::pipeline::{Call, Ending, Hint};
 use std::task::{Context, Poll};
 
 /// What came of a look whether the answer is there: how it is judged, and what it is.
-pub(super) type Found<T, E> = (Ending, Result<(T, Option<Timestamp>), Error<E>>);
+pub(crate) type Found<T, E> = (Ending, Result<(T, Option<Timestamp>), Error<E>>);
 
 /// What one call was told.
 pub trait Plan<T, E> {

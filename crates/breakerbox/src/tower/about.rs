@@ -26,11 +26,11 @@ pub struct About {
 }
 
 impl About {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { seed, told: Told::default() }
     }
 
-    pub(super) fn told(self) -> Told {
+    pub(crate) fn told(self) -> Told {
         self.told
     }
 

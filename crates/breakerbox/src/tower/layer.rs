@@ -1,6 +1,7 @@
 //! The layer.
 
 use super::about::{About, Anonymous};
+use super::over::OverLayers;
 use super::repeat::{Clones, Never};
 use super::service::PipelineService;
 use crate::clock::{Clock, SystemClock};
@@ -90,6 +91,12 @@ impl<C: Clock, R, D, K, H> PipelineLayer<C, R, D, K, H> {
     pub fn hints<Other>(self, hints: Other) -> PipelineLayer<C, R, D, K, Other> {
         let With { repeat, describe, classify, .. } = self.with;
         PipelineLayer { pipeline: self.pipeline, with: With { repeat, describe, classify, hints } }
+    }
+
+    /// Judges what other layers of this kind below have come to: see [`OverLayers`]. Without it their
+    /// rejections count as failures of the service.
+    pub fn over_layers(self) -> PipelineLayer<C, R, D, OverLayers, OverLayers<NoHints>> {
+        self.classify(OverLayers::new(ByResult)).hints(OverLayers::new(NoHints))
     }
 
     /// The pipeline, for its statistics and events.

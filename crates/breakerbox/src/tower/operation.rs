@@ -8,20 +8,20 @@ use std::time::Duration;
 use tower_service::Service;
 
 /// A request to a service, once or several times.
-pub(super) struct Requesting<S, Request, R> {
-    /// It is ready for the first attempt.
+pub(crate) struct Requesting<S, Request, R> {
     service: S,
     request: Option<Request>,
     /// Another one like it, for the next attempt.
     spare: Option<Request>,
     repeat: R,
-    first: bool,
+    /// The service is ready, and nobody has used that yet.
+    ready: bool,
 }
 
 impl<S, Request, R: Repeat<Request>> Requesting<S, Request, R> {
-    pub(super) fn new(service: S, request: Request, repeats: bool, repeat: R) -> Self {
+    pub(crate) fn new(service: S, request: Request, repeats: bool, repeat: R) -> Self {
         let spare = if repeats { repeat.repeat(&request) } else { None };
-        Self { service, request: Some(request), spare, repeat, first: true }
+        Self { service, request: Some(request), spare, repeat, ready: true }
     }
 }
 
@@ -49,22 +49,51 @@ where
             Some(spare)
         });
         let request = request.expect("the machine repeats nothing that it was told not to repeat");
-        if std::mem::replace(&mut self.first, false) {
-            return Attempt::Responding { response: self.service.call(request) };
-        }
-        Attempt::Waiting { service: self.service.clone(), request: Some(request) }
+        Attempt::new(&mut self.service, request, std::mem::replace(&mut self.ready, false))
+    }
+
+    fn release(&mut self) {
+        release(&mut self.service, &mut self.ready);
+    }
+
+    fn waits(attempt: &Self::Future) -> bool {
+        attempt.waits()
+    }
+}
+
+/// Gives the readiness of a service back, which another call may need to go on: a clone has none. Whoever
+/// waits for a place while it holds this one's readiness could wait for somebody who has the place and
+/// waits for the readiness.
+pub(crate) fn release<S: Clone>(service: &mut S, ready: &mut bool) {
+    if std::mem::replace(ready, false) {
+        *service = service.clone();
     }
 }
 
 pin_project_lite::pin_project! {
     /// One attempt: a repeated one first waits until the service is ready.
     #[project = AttemptProjection]
-    pub(super) enum Attempt<S, Request>
+    pub(crate) enum Attempt<S, Request>
     where
         S: Service<Request>,
     {
         Waiting { service: S, request: Option<Request> },
         Responding { #[pin] response: S::Future },
+    }
+}
+
+impl<S: Service<Request> + Clone, Request> Attempt<S, Request> {
+    /// `ready`: the service is, so that the request can be sent at once.
+    pub(crate) fn new(service: &mut S, request: Request, ready: bool) -> Self {
+        if ready {
+            return Self::Responding { response: service.call(request) };
+        }
+        Self::Waiting { service: service.clone(), request: Some(request) }
+    }
+
+    /// Whether it waits for the service.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self, Self::Waiting { .. })
     }
 }
 

@@ -1,13 +1,16 @@
 //! One policy as a layer.
 
+use super::about::Anonymous;
 use super::layer::PipelineLayer;
+use super::over::OverLayers;
 use super::repeat::{Clones, Never};
 use super::service::PipelineService;
 use crate::breaker::{BuildError, ChooseClock, WithTimer};
 use crate::clock::SystemClock;
 use crate::pipeline::PipelineBuilder;
 use crate::{
-    Pipeline, adaptive_limit, breaker, bulkhead, chaos, hedge, rate_limit, retry, shed, throttle,
+    NoHints, Pipeline, adaptive_limit, breaker, bulkhead, chaos, hedge, rate_limit, retry, shed,
+    throttle,
 };
 use std::time::Duration;
 use tower_layer::Layer;
@@ -52,6 +55,12 @@ macro_rules! layers {
                 self.layer
             }
 
+            /// The same above other layers of this kind, whose rejections then are no failures of the
+            /// service: see [`OverLayers`].
+            pub fn over_layers(self) -> PipelineLayer<SystemClock, $repeat, Anonymous, OverLayers, OverLayers<NoHints>> {
+                self.layer.over_layers()
+            }
+
             /// The pipeline of this policy alone, for its statistics and events.
             pub fn pipeline(&self) -> &Pipeline {
                 self.layer.pipeline()
@@ -90,7 +99,9 @@ layers! {
     /// ```
     BreakerLayer(settings: breaker::Settings) = once, Never, |builder| builder.breaker(settings);
 
-    /// Sends requests that failed again, within a budget.
+    /// Sends requests that failed again, within a budget. It clones them, whatever they are: where some
+    /// must not be sent twice tell [`into_layer`](Self::into_layer) which may, with
+    /// [`repeat`](PipelineLayer::repeat).
     ///
     /// ```
     /// use breakerbox::retry;
@@ -110,7 +121,8 @@ layers! {
     /// ```
     RetryLayer(settings: retry::Settings) = repeated, Clones, |builder| builder.retry(settings);
 
-    /// Sends a request again beside one that takes long, and takes the first success.
+    /// Sends a request again beside one that takes long, and takes the first success. It clones requests,
+    /// whatever they are: see [`RetryLayer`].
     ///
     /// ```
     /// use breakerbox::hedge;
@@ -139,7 +151,8 @@ layers! {
     /// ```
     AttemptTimeoutLayer(after: Duration) = once, Never, |builder| builder.attempt_timeout(after);
 
-    /// Ends a request that takes too long, whatever is below it: retries and waiting included.
+    /// Ends a request that takes too long, whatever its future does: retries and waiting included, but not
+    /// the wait for the readiness of the service, which comes before.
     ///
     /// ```
     /// use breakerbox::tower::DeadlineLayer;

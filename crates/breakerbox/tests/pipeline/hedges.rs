@@ -127,3 +127,17 @@ fn who_comes_after_the_deadline_begins_no_hedge() {
         assert_eq!((script.runs(), posts.stats().hedges), (1, 0));
     }
 }
+
+#[test]
+fn the_loser_is_dropped_though_the_future_of_the_call_is_kept() {
+    let (clock, builder) = builder();
+    let posts = builder.hedge(after(50)).build().unwrap();
+    let script = Script::new(&clock, &[(70, Ok(1)), (HANG, Ok(2))]);
+    let mut task = Task::new(posts.call(|| script.run()));
+    while !task.is_done() {
+        clock.advance(ms(1));
+        task.run();
+    }
+    assert_eq!((script.runs(), script.dropped.get()), (2, 1));
+    drop(task);
+}

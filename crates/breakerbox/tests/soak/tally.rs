@@ -54,6 +54,7 @@ impl Tally {
             Err(Error::Inner(_)) => self.failed.add(),
             Err(Error::Rejected(rejection)) => self.rejected[rejection.why().number()].add(),
             Err(Error::Timeout(timeout)) => match timeout.kind() {
+                TimeoutKind::Idle => panic!("nothing here streams"),
                 TimeoutKind::Attempt => self.attempt_timeouts.add(),
                 TimeoutKind::Deadline => self.deadlines.add(),
             },

@@ -1,5 +1,6 @@
 //! What every Tower layer must keep to.
 
 mod contract;
+mod readiness;
 mod support;
 mod together;

@@ -295,7 +295,7 @@ impl Rejection {
     }
 
     /// The kind that a retry policy may name.
-    pub(super) const fn failure(&self) -> Option<Failure> {
+    pub const fn failure(&self) -> Option<Failure> {
         match self {
             Self::BreakerOpen { .. } => Some(Failure::BreakerOpen),
             Self::BulkheadFull | Self::QueueTimeout { .. } => Some(Failure::BulkheadFull),

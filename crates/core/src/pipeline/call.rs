@@ -271,6 +271,21 @@ impl Call {
         self.find_next();
     }
 
+    /// The same of one attempt, which waited for something of our own.
+    pub fn attempt_waited(&mut self, pipeline: &Pipeline, number: u32, from: Timestamp) {
+        if self.phase != Phase::Running || number == 0 {
+            return;
+        }
+        if self.current.number == number {
+            self.current.wait_until(pipeline, from);
+        } else if let Some(more) = &mut self.more
+            && let Some(other) = more.others.iter_mut().find(|other| other.number == number)
+        {
+            other.wait_until(pipeline, from);
+        }
+        self.find_next();
+    }
+
     /// Running the operation again is not possible any more: what it would need is gone.
     pub fn not_repeatable(&mut self) {
         self.repeatable = false;

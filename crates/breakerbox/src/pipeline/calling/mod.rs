@@ -17,6 +17,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use waiting::{Turn, poll_attempt, poll_timer};
 
+#[cfg(feature = "http")]
+pub(super) use waiting::poll_timer as wait_until;
 pub(super) use waiting::{injected, step_ended};
 
 pin_project_lite::pin_project! {
@@ -148,6 +150,14 @@ where
         }
     }
 
+    /// While nothing runs nothing is held ready.
+    fn release(self: Pin<&mut Self>) {
+        let this = self.project();
+        if this.running.is_none() {
+            this.operation.release();
+        }
+    }
+
     /// Begins the operation of an attempt, if nothing holds it up.
     #[inline(always)]
     fn start(self: Pin<&mut Self>, attempt: u32) {
@@ -227,7 +237,7 @@ where
         let running = this.running.as_pin_mut()?;
         // After a panic the call is there, and over.
         assert!(this.call.is_running(), "a call is not polled again after its end");
-        poll_attempt(this.inner, this.call, this.plan, *this.number, running, cx)
+        poll_attempt::<_, O>(this.inner, this.call, this.plan, *this.number, running, cx)
     }
 
     /// The operation inside has ended. What the machine says to that is large: where it is the usual,
@@ -245,7 +255,12 @@ where
         let event = Event::ended(*this.number, ending);
         let action = this.inner.step_unwatched(this.call, event);
         if let Action::Done { end: End::Delivered { .. }, fallback } = action {
-            self.as_mut().project().running.set(None);
+            let mut this = self.as_mut().project();
+            this.running.set(None);
+            this.timer.set(None);
+            if this.rare.is_some() {
+                *this.rare = None;
+            }
             let result = result.map_err(Error::Inner);
             return Poll::Ready(self.deliver(result, ending, fallback));
         }
@@ -259,6 +274,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Result<P::Answer, Error<O::Error>>> {
         let this = self.as_mut().project();
+        assert!(this.call.is_running(), "a call is not polled again after its end");
         if this.rare.is_some() || this.call.is_queued() {
             return self.go_on(cx, &Action::Wait);
         }
@@ -306,7 +322,7 @@ where
                     began = true;
                 }
                 Some(Action::LookUp) => Rare::of(self.as_mut().project().rare).looking = true,
-                Some(Action::Wait) | None => {}
+                Some(Action::Wait) | None => self.as_mut().release(),
             }
             if std::mem::take(&mut began)
                 && let Some((result, ending)) = self.as_mut().poll_running(cx)

@@ -31,7 +31,8 @@ where
         let call = this.call;
         if let Some(rare) = this.rare.as_deref_mut() {
             for (number, running) in &mut rare.beside {
-                let polled = poll_attempt(inner, call, this.plan, *number, running.as_mut(), cx);
+                let running = running.as_mut();
+                let polled = poll_attempt::<_, O>(inner, call, this.plan, *number, running, cx);
                 if let Some((result, ending)) = polled {
                     let again = this.operation.can_start();
                     let action =
@@ -104,6 +105,7 @@ where
         let mut this = self.as_mut().project();
         this.running.set(None);
         this.timer.set(None);
+        this.operation.release();
         let last = this.rare.take().and_then(|rare| rare.last);
         let result = match end {
             End::Delivered { .. } | End::Answered => last,
@@ -142,7 +144,7 @@ pub(super) enum Turn<T, E> {
 
 /// Waits until `due` with the one timer that a call has.
 #[inline]
-pub(super) fn poll_timer<C: Clock>(
+pub(in super::super) fn poll_timer<C: Clock>(
     inner: &Inner<C>,
     mut timer: Pin<&mut Option<C::Sleep>>,
     timer_at: &mut Timestamp,
@@ -165,14 +167,17 @@ pub(super) fn poll_timer<C: Clock>(
 
 /// Polls the operation of an attempt.
 #[inline(always)]
-pub(super) fn poll_attempt<C: Clock, T, E>(
+pub(super) fn poll_attempt<C: Clock, O: Operation>(
     inner: &Inner<C>,
     call: &mut Call,
-    plan: &impl Plan<T, E>,
+    plan: &impl Plan<O::Value, O::Error>,
     attempt: u32,
-    running: Pin<&mut impl Future<Output = Result<T, E>>>,
+    running: Pin<&mut O::Future>,
     cx: &mut Context<'_>,
-) -> Option<Ended<T, E>> {
+) -> Option<Ended<O::Value, O::Error>> {
+    if O::waits(&running) {
+        call.attempt_waited(&inner.pipeline, attempt, inner.clock.now());
+    }
     let guard = PanicGuard { inner, call, attempt };
     let ended = match running.poll(cx) {
         Poll::Ready(result) => {

@@ -1,0 +1,189 @@
+//! What headers say of a call, and how it is said in them.
+
+use breakerbox_core::shed;
+use http::{HeaderMap, HeaderName};
+use std::time::{Duration, SystemTime};
+
+/// Why an answer is a policy's and not the upstream's: `breaker_open`, `rate_limited`, `deadline`...
+pub const BREAKERBOX_REASON: HeaderName = HeaderName::from_static("breakerbox-reason");
+
+/// Set on answers that a fallback gave.
+pub const BREAKERBOX_FALLBACK: HeaderName = HeaderName::from_static("breakerbox-fallback");
+
+/// Milliseconds that are left of the caller's deadline.
+pub const BREAKERBOX_DEADLINE_MS: HeaderName = HeaderName::from_static("breakerbox-deadline-ms");
+
+/// Number of the attempt, counted from 1.
+pub const BREAKERBOX_ATTEMPT: HeaderName = HeaderName::from_static("breakerbox-attempt");
+
+/// How much time a gRPC call has left.
+pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// Says how important a request is (RFC 9218).
+const PRIORITY: HeaderName = HeaderName::from_static("priority");
+
+/// How much time the caller has left, as `breakerbox-deadline-ms` or `grpc-timeout` say it; what is no
+/// number is as good as nothing. Ask it only of callers that are trusted.
+///
+/// ```
+/// use breakerbox::http::time_left;
+/// use http::HeaderMap;
+/// use std::time::Duration;
+///
+/// let headers = HeaderMap::from_iter([("breakerbox-deadline-ms".parse().unwrap(), "250".parse().unwrap())]);
+/// assert_eq!(time_left(&headers), Some(Duration::from_millis(250)));
+/// ```
+pub fn time_left(headers: &HeaderMap) -> Option<Duration> {
+    let ours = || headers.get(BREAKERBOX_DEADLINE_MS)?.to_str().ok()?.trim().parse().ok();
+    let ours = ours().map(Duration::from_millis);
+    [ours, grpc_timeout(headers)].into_iter().flatten().min()
+}
+
+/// `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3); a date that has passed is now.
+///
+/// ```
+/// use breakerbox::http::retry_after_of;
+/// use std::time::{Duration, SystemTime};
+///
+/// assert_eq!(retry_after_of("120", SystemTime::now()), Some(Duration::from_secs(120)));
+/// ```
+pub fn retry_after_of(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// The urgency of a `Priority` header: the parameter `u` of a list of parameters, 0 to 7, or else the
+/// name of a class.
+///
+/// ```
+/// use breakerbox::http::urgency;
+/// use http::HeaderMap;
+///
+/// let headers = HeaderMap::from_iter([("priority".parse().unwrap(), "u=1, i".parse().unwrap())]);
+/// assert_eq!(urgency(&headers, None), Some(1));
+/// ```
+pub fn urgency(headers: &HeaderMap, shed: Option<&shed::Settings>) -> Option<u8> {
+    let value = headers.get(PRIORITY)?.to_str().ok()?;
+    let parameters = value.split(',').map(str::trim);
+    // As in every dictionary of structured fields the last one counts.
+    let urgency = parameters.clone().filter_map(|it| it.strip_prefix("u=")).next_back();
+    if let Some(urgency) = urgency {
+        return urgency.split(';').next()?.trim().parse().ok().filter(|urgency| *urgency <= 7);
+    }
+    let mut classes = parameters.filter_map(|it| shed?.urgency(it.split(';').next()?.trim()));
+    classes.next_back()
+}
+
+/// The deadline of a gRPC call: up to eight digits and a unit.
+///
+/// ```
+/// use breakerbox::http::grpc_timeout;
+/// use http::HeaderMap;
+/// use std::time::Duration;
+///
+/// let headers = HeaderMap::from_iter([("grpc-timeout".parse().unwrap(), "250m".parse().unwrap())]);
+/// assert_eq!(grpc_timeout(&headers), Some(Duration::from_millis(250)));
+/// ```
+pub fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(GRPC_TIMEOUT)?.to_str().ok()?.trim();
+    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(count * 3600),
+        "M" => Duration::from_secs(count * 60),
+        "S" => Duration::from_secs(count),
+        "m" => Duration::from_millis(count),
+        "u" => Duration::from_micros(count),
+        "n" => Duration::from_nanos(count),
+        _ => return None,
+    })
+}
+
+/// The same, to be sent: in milliseconds, or in a coarser unit where those do not fit.
+///
+/// ```
+/// use breakerbox::http::to_grpc_timeout;
+/// use std::time::Duration;
+///
+/// assert_eq!(to_grpc_timeout(Duration::from_millis(1500)), "1500m");
+/// ```
+pub fn to_grpc_timeout(left: Duration) -> String {
+    const MOST: u128 = 99_999_999;
+    let millis = left.as_millis();
+    if millis <= MOST {
+        format!("{millis}m")
+    } else if u128::from(left.as_secs()) <= MOST {
+        format!("{}S", left.as_secs())
+    } else {
+        format!("{}H", (left.as_secs() / 3600).min(99_999_999))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(HeaderName::from_static(name), value.parse().unwrap())])
+    }
+
+    #[test]
+    fn the_urgency_of_a_priority() {
+        let of = |value| urgency(&headers("priority", value), None);
+        assert_eq!(of("u=1"), Some(1));
+        assert_eq!(of("i, u=7"), Some(7));
+        assert_eq!(of("u=2;x=1, i"), Some(2));
+        assert_eq!(of("u=0, u=5"), Some(5));
+        for none in ["u=8", "u=-1", "u", "i", "", "urgent"] {
+            assert_eq!(of(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_class_stands_for_its_urgency() {
+        let mut settings = shed::Settings::default();
+        settings.classes.insert("checkout".to_owned(), 1);
+        let of = |value| urgency(&headers("priority", value), Some(&settings));
+        assert_eq!(of("checkout"), Some(1));
+        assert_eq!(of("i, sheddable"), Some(7));
+        assert_eq!(of("checkout, u=4"), Some(4));
+        assert_eq!(of("unheard-of"), None);
+    }
+
+    #[test]
+    fn a_timeout_of_grpc_in_every_unit_and_back() {
+        let of = |value| grpc_timeout(&headers("grpc-timeout", value));
+        assert_eq!(of("1H"), Some(Duration::from_secs(3600)));
+        assert_eq!(of("2M"), Some(Duration::from_secs(120)));
+        assert_eq!(of("3S"), Some(Duration::from_secs(3)));
+        assert_eq!(of("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(of("7u"), Some(Duration::from_micros(7)));
+        assert_eq!(of("99999999n"), Some(Duration::from_nanos(99_999_999)));
+        for none in ["", "S", "5", "-1S", "1s", "123456789S", "1.5S", "+1S"] {
+            assert_eq!(of(none), None, "{none}");
+        }
+        assert_eq!(to_grpc_timeout(Duration::from_millis(1500)), "1500m");
+        assert_eq!(to_grpc_timeout(Duration::from_secs(100_000)), "100000S");
+        assert_eq!(to_grpc_timeout(Duration::MAX), "99999999H");
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let of = |value| retry_after_of(value, now);
+        assert_eq!(of("120"), Some(Duration::from_secs(120)));
+        assert_eq!(of(" 0 "), Some(Duration::ZERO));
+        assert_eq!(of("Sun, 06 Nov 1994 08:50:37 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(of("Sun, 06 Nov 1994 08:48:37 GMT"), Some(Duration::ZERO));
+        assert_eq!(of("soon"), None);
+        assert_eq!(of("-1"), None);
+        assert_eq!(of("1.5"), None);
+    }
+}

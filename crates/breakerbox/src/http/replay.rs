@@ -1,0 +1,242 @@
+//! The body of a request that may have to be sent more than once.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+/// So much of a body is kept where nobody says otherwise.
+pub(super) const MAX_BODY: usize = 64 * 1024;
+
+/// A body that is kept while it is sent, so that the next attempt can begin from the front. Only so much
+/// of it is kept; a longer one goes through once.
+pub(super) struct Replay<B>(Arc<Mutex<Shared<B>>>);
+
+struct Shared<B> {
+    body: B,
+    /// Of the whole, as far as it says.
+    size: SizeHint,
+    kept: Vec<Bytes>,
+    trailers: Option<HeaderMap>,
+    room: usize,
+    ended: bool,
+    /// It was too long to be kept, or has failed: it cannot be sent again.
+    lost: bool,
+    /// The number of the attempt that reads on where what is kept ends.
+    reader: u32,
+}
+
+/// The body of a request that a pipeline may have to send more than once: that of one attempt.
+///
+/// The body is kept while it is sent, up to the limit of the layer.
+pub struct ReplayBody<B>(Of<B>);
+
+enum Of<B> {
+    /// There is one attempt.
+    Direct(B),
+    Replayed(Reading<B>),
+}
+
+struct Reading<B> {
+    shared: Arc<Mutex<Shared<B>>>,
+    /// `None`: what it would begin with is not kept.
+    reader: Option<u32>,
+    /// How many of the kept frames it has had.
+    position: usize,
+    begun: bool,
+    over: bool,
+}
+
+/// Why the body of a request failed.
+#[derive(Debug)]
+pub enum ReplayError<E> {
+    /// It failed by itself.
+    Body(E),
+    /// The next attempt has begun, and reads it now.
+    Superseded,
+}
+
+impl<E: fmt::Display> fmt::Display for ReplayError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Body(error) => error.fmt(f),
+            Self::Superseded => f.write_str("the next attempt of the request reads its body now"),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for ReplayError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Body(error) => error.source(),
+            Self::Superseded => None,
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Replay<B> {
+    pub(super) fn new(body: B, limit: usize) -> Self {
+        // What is known to be too long is not even begun to be kept.
+        let size = body.size_hint();
+        let (lost, ended) = (size.lower() > limit as u64, body.is_end_stream());
+        let (kept, trailers, room) = (Vec::new(), None, limit);
+        let shared = Shared { body, size, kept, trailers, room, ended, lost, reader: 0 };
+        Self(Arc::new(Mutex::new(shared)))
+    }
+}
+
+impl<B> Replay<B> {
+    /// The body from the front, for the next attempt.
+    pub(super) fn body(&self) -> ReplayBody<B> {
+        let mut shared = lock(&self.0);
+        let whole = shared.reader == 0 || !shared.lost;
+        shared.reader += 1;
+        let (reader, shared) = (whole.then_some(shared.reader), Arc::clone(&self.0));
+        ReplayBody(Of::Replayed(Reading { shared, reader, position: 0, begun: false, over: false }))
+    }
+
+    /// Whether all of it that was sent can be sent again.
+    pub(super) fn is_kept(&self) -> bool {
+        !lock(&self.0).lost
+    }
+
+    /// Whether there is nothing to send, so that two attempts can send it at once.
+    pub(super) fn is_empty(&self) -> bool {
+        let shared = lock(&self.0);
+        shared.ended && shared.kept.is_empty() && shared.trailers.is_none()
+    }
+}
+
+impl<B> ReplayBody<B> {
+    pub(super) fn direct(body: B) -> Self {
+        Self(Of::Direct(body))
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Shared<B> {
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ReplayError<B::Error>>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => {
+                self.keep(&frame);
+                Some(Ok(frame))
+            }
+            Some(Err(error)) => {
+                self.lost = true;
+                Some(Err(ReplayError::Body(error)))
+            }
+            None => {
+                self.ended = true;
+                None
+            }
+        })
+    }
+
+    fn keep(&mut self, frame: &Frame<Bytes>) {
+        if let Some(bytes) = frame.data_ref() {
+            match self.room.checked_sub(bytes.len()).filter(|_| !self.lost) {
+                Some(room) => {
+                    self.room = room;
+                    self.kept.push(bytes.clone());
+                }
+                None => {
+                    self.lost = true;
+                    self.kept = Vec::new();
+                }
+            }
+        } else if let Some(trailers) = frame.trailers_ref() {
+            self.ended = true;
+            self.trailers = Some(trailers.clone());
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for ReplayBody<B> {
+    type Data = Bytes;
+    type Error = ReplayError<B::Error>;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match &mut self.get_mut().0 {
+            Of::Direct(body) => {
+                let polled = Pin::new(body).poll_frame(cx);
+                polled.map(|it| it.map(|frame| frame.map_err(ReplayError::Body)))
+            }
+            Of::Replayed(reading) => reading.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Of::Direct(body) => body.is_end_stream(),
+            Of::Replayed(reading) => {
+                let shared = lock(&reading.shared);
+                let read = reading.position >= shared.kept.len();
+                let ended =
+                    shared.trailers.is_none() && (shared.ended || shared.body.is_end_stream());
+                reading.over || (reading.reader.is_some() && read && ended)
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Of::Direct(body) => body.size_hint(),
+            Of::Replayed(reading) if reading.begun => SizeHint::default(),
+            Of::Replayed(reading) => lock(&reading.shared).size.clone(),
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ReplayError<B::Error>>>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        self.begun = true;
+        let mut shared = lock(&self.shared);
+        if self.reader.is_some() {
+            if let Some(bytes) = shared.kept.get(self.position) {
+                self.position += 1;
+                return Poll::Ready(Some(Ok(Frame::data(bytes.clone()))));
+            }
+            if shared.ended {
+                self.over = true;
+                return Poll::Ready(shared.trailers.clone().map(|it| Ok(Frame::trailers(it))));
+            }
+        }
+        if self.reader != Some(shared.reader) {
+            self.over = true;
+            return Poll::Ready(Some(Err(ReplayError::Superseded)));
+        }
+        let polled = shared.poll_body(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) if frame.is_data() => self.position = shared.kept.len(),
+            Poll::Ready(_) => self.over = true,
+            Poll::Pending => {}
+        }
+        polled
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<B> fmt::Debug for ReplayBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let replayed = matches!(self.0, Of::Replayed(_));
+        f.debug_struct("ReplayBody").field("replayed", &replayed).finish_non_exhaustive()
+    }
+}

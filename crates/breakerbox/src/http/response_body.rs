@@ -1,0 +1,190 @@
+//! The body of a response on its way through a pipeline.
+
+use super::outcome;
+use crate::Error;
+use crate::clock::{Clock, SystemClock};
+use crate::pipeline::Streaming;
+use breakerbox_core::Timestamp;
+use breakerbox_core::pipeline::Ending;
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+pin_project_lite::pin_project! {
+    /// The body of a response that has come through a pipeline: another service's, or a few bytes of our
+    /// own.
+    ///
+    /// The call goes on until it has ended: it holds its place in the bulkhead, it counts as it ends (in a
+    /// gRPC response as its trailers say), and the deadline ends it with [`Error::Timeout`]. One that is
+    /// dropped before its end has been given up by its reader.
+    pub struct ResponseBody<B, C: Clock = SystemClock> {
+        #[pin]
+        source: Source<B>,
+        call: Option<Going<C>>,
+        #[pin]
+        timer: Option<C::Sleep>,
+        timer_at: Timestamp,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = SourceProjection]
+    enum Source<B> {
+        Passed { #[pin] body: B },
+        Own { bytes: Option<Bytes> },
+        Over,
+    }
+}
+
+/// The call that goes on with a body.
+struct Going<C: Clock> {
+    call: Streaming<C>,
+    /// gRPC says in the trailers how it has ended.
+    in_trailers: bool,
+    /// How long no frame may come, and since when none has.
+    idle: Option<(Duration, Timestamp)>,
+}
+
+impl<C: Clock> Going<C> {
+    fn progress(&mut self) {
+        if let Some((_, since)) = &mut self.idle {
+            *since = self.call.now();
+        }
+    }
+}
+
+impl<B: Body, C: Clock> ResponseBody<B, C> {
+    /// A body that counts at its end, unless there is nothing more to wait for.
+    pub(super) fn passed(
+        response: Response<B>,
+        call: Option<Streaming<C>>,
+        idle: Option<Duration>,
+    ) -> Response<Self> {
+        let in_trailers = outcome::comes_in_trailers(response.headers());
+        response.map(|body| {
+            let call = call.map(|call| {
+                let idle = idle.map(|idle| (idle, call.now()));
+                Going { call, in_trailers, idle }
+            });
+            let ended = body.is_end_stream();
+            let source = Source::Passed { body };
+            let mut this = Self { source, call, timer: None, timer_at: Timestamp::NEVER };
+            if ended {
+                this.call.take().map(Self::end_of);
+            }
+            this
+        })
+    }
+
+    /// It has ended without trailers.
+    fn end_of(going: Going<C>) {
+        // A gRPC response without a status was cut off.
+        let ending = if going.in_trailers { Ending::Failure } else { Ending::Success };
+        going.call.ended(ending);
+    }
+}
+
+impl<B, C: Clock> ResponseBody<B, C> {
+    /// A body of our own.
+    pub(super) fn own(bytes: Bytes) -> Self {
+        let bytes = (!bytes.is_empty()).then_some(bytes);
+        Self { source: Source::Own { bytes }, call: None, timer: None, timer_at: Timestamp::NEVER }
+    }
+}
+
+impl<B, C> Body for ResponseBody<B, C>
+where
+    B: Body,
+    B::Data: From<Bytes>,
+    C: Clock,
+{
+    type Data = B::Data;
+    type Error = Error<B::Error>;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, Self::Error>>> {
+        let mut this = self.project();
+        let (polled, ended) = match this.source.as_mut().project() {
+            SourceProjection::Over => return Poll::Ready(None),
+            SourceProjection::Own { bytes } => {
+                return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes.into()))));
+            }
+            SourceProjection::Passed { mut body } => {
+                (body.as_mut().poll_frame(cx), body.is_end_stream())
+            }
+        };
+        let Some(going) = this.call else { return polled.map_err(Error::Inner) };
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(timeout) = going.call.past_deadline() {
+                    *this.call = None;
+                    this.source.set(Source::Over);
+                    return Poll::Ready(Some(Err(Error::Timeout(timeout))));
+                }
+                going.progress();
+                let trailers = frame.trailers_ref().filter(|_| going.in_trailers);
+                let status = trailers.map(|it| outcome::of_grpc_trailers(Some(it)).into());
+                if let Some(ending) = status {
+                    this.call.take().map(|going| going.call.ended(ending));
+                } else if ended {
+                    // Nobody asks a body for more that has said that it is over.
+                    this.call.take().map(Self::end_of);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                this.call.take().map(|going| going.call.ended(Ending::Failure));
+                Poll::Ready(Some(Err(Error::Inner(error))))
+            }
+            Poll::Ready(None) => {
+                this.call.take().map(Self::end_of);
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                let idle = going.idle.map_or(Timestamp::NEVER, |(idle, since)| since + idle);
+                let passed = going.call.poll_until(idle, this.timer, this.timer_at, cx);
+                let Poll::Ready(timeout) = passed else { return Poll::Pending };
+                let going = this.call.take();
+                let timeout = match (timeout, going) {
+                    (Some(timeout), _) => timeout,
+                    (None, Some(Going { call, idle: Some((idle, _)), .. })) => call.idle_for(idle),
+                    (None, _) => return Poll::Pending,
+                };
+                // What still comes is of no use to anybody.
+                this.source.set(Source::Over);
+                Poll::Ready(Some(Err(Error::Timeout(timeout))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Passed { body } => body.is_end_stream(),
+            Source::Own { bytes } => bytes.is_none(),
+            // The error was handed on, yet nobody may take that for an end.
+            Source::Over => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Passed { body } => body.size_hint(),
+            Source::Own { bytes } => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64)
+            }
+            Source::Over => SizeHint::default(),
+        }
+    }
+}
+
+impl<B, C: Clock> fmt::Debug for ResponseBody<B, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody").field("counts", &self.call.is_some()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,159 @@
+//! One request to a service, as often as it has to be sent.
+
+use super::headers::{
+    BREAKERBOX_ATTEMPT, BREAKERBOX_DEADLINE_MS, GRPC_TIMEOUT, grpc_timeout, to_grpc_timeout,
+};
+use super::replay::{Replay, ReplayBody};
+use crate::pipeline::Operation;
+use crate::tower::{Attempt, release};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Request};
+use http_body::Body;
+use std::time::Duration;
+use tower_service::Service;
+
+/// What the body of a request is made into for the service that sends it.
+///
+/// [`AsItIs`] is for services that take any body; those of reqwest and tonic take their own.
+pub trait SendBody<B> {
+    /// What the service takes.
+    type Body;
+
+    /// The same as that.
+    fn send(&self, body: ReplayBody<B>) -> Self::Body;
+}
+
+/// The service takes bodies as they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AsItIs;
+
+impl<B> SendBody<B> for AsItIs {
+    type Body = ReplayBody<B>;
+
+    fn send(&self, body: ReplayBody<B>) -> ReplayBody<B> {
+        body
+    }
+}
+
+/// One request, once or several times.
+pub(super) struct Sending<S, B, W> {
+    service: S,
+    request: Outgoing<B>,
+    send: W,
+    /// Running it twice does no harm.
+    repeatable: bool,
+    hedgeable: bool,
+    /// Whether the other side is told how much time is left, and which attempt it is.
+    tells: bool,
+    /// The service is ready, and nobody has used that yet.
+    ready: bool,
+}
+
+enum Outgoing<B> {
+    /// There will be one attempt.
+    Once(Option<Request<B>>),
+    Again {
+        head: Box<Parts>,
+        body: Replay<B>,
+    },
+}
+
+impl<S, B: Body<Data = Bytes> + Unpin, W> Sending<S, B, W> {
+    /// `keep`: so much of the body, if there may be more than one attempt.
+    pub(super) fn new(
+        service: S,
+        request: Request<B>,
+        send: W,
+        keep: Option<usize>,
+        repeatable: bool,
+        tells: bool,
+    ) -> Self {
+        let safe = request.method().is_safe();
+        let Some(limit) = keep else {
+            let request = Outgoing::Once(Some(request));
+            let (repeatable, hedgeable) = (false, false);
+            return Self { service, request, send, repeatable, hedgeable, tells, ready: true };
+        };
+        let (head, body) = request.into_parts();
+        let body = Replay::new(body, limit);
+        // A body is read once, so two attempts at a time cannot both have it.
+        let hedgeable = safe && repeatable && body.is_empty();
+        let request = Outgoing::Again { head: Box::new(head), body };
+        Self { service, request, send, repeatable, hedgeable, tells, ready: true }
+    }
+
+    fn next(&mut self) -> Request<ReplayBody<B>> {
+        match &mut self.request {
+            Outgoing::Once(request) => {
+                let request = request.take();
+                let request =
+                    request.expect("the machine repeats nothing that it was told not to repeat");
+                request.map(ReplayBody::direct)
+            }
+            Outgoing::Again { head, body } => Request::from_parts(Parts::clone(head), body.body()),
+        }
+    }
+}
+
+impl<S, B, W> Operation for Sending<S, B, W>
+where
+    B: Body<Data = Bytes> + Unpin,
+    W: SendBody<B>,
+    S: Service<Request<W::Body>> + Clone,
+{
+    type Value = S::Response;
+    type Error = S::Error;
+    type Future = Attempt<S, Request<W::Body>>;
+
+    fn repeatable(&self) -> bool {
+        self.repeatable
+    }
+
+    fn hedgeable(&self) -> bool {
+        self.hedgeable
+    }
+
+    fn can_start(&self) -> bool {
+        match &self.request {
+            Outgoing::Once(request) => request.is_some(),
+            Outgoing::Again { body, .. } => body.is_kept(),
+        }
+    }
+
+    fn start(&mut self, number: u32, left: impl FnOnce() -> Option<Duration>) -> Self::Future {
+        let mut request = self.next();
+        if self.tells {
+            tell(&mut request, number, left());
+        }
+        let request = request.map(|body| self.send.send(body));
+        Attempt::new(&mut self.service, request, std::mem::replace(&mut self.ready, false))
+    }
+
+    fn release(&mut self) {
+        release(&mut self.service, &mut self.ready);
+    }
+
+    fn waits(attempt: &Self::Future) -> bool {
+        attempt.waits()
+    }
+}
+
+/// Tells the other side how much time is left, and which attempt it is.
+fn tell<B>(request: &mut Request<B>, number: u32, left: Option<Duration>) {
+    let headers = request.headers_mut();
+    if let Some(left) = left {
+        let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        headers.insert(BREAKERBOX_DEADLINE_MS, HeaderValue::from(millis));
+        let grpc = headers.get(http::header::CONTENT_TYPE);
+        if grpc.is_some_and(|it| it.as_bytes().starts_with(b"application/grpc")) {
+            let left = grpc_timeout(headers).map_or(left, |theirs| theirs.min(left));
+            if let Ok(value) = HeaderValue::try_from(to_grpc_timeout(left)) {
+                headers.insert(GRPC_TIMEOUT, value);
+            }
+        }
+    }
+    if number > 1 {
+        headers.insert(BREAKERBOX_ATTEMPT, HeaderValue::from(number));
+    }
+}
