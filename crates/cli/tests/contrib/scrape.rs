@@ -77,18 +77,16 @@ impl Scrape {
     /// The same in Prometheus' older text format, which is all that `promtool check metrics` knows: there a counter's
     /// family has the `_total` of its samples.
     pub(crate) fn as_classic_text(&self) -> String {
+        let is_counter = |family| self.types.get(family).is_some_and(|kind| kind == "counter");
         let mut text = String::new();
-        for line in self.text.lines() {
-            let mut words: Vec<_> = line.splitn(4, ' ').map(str::to_owned).collect();
-            if let ["#", "TYPE" | "HELP", family] =
-                [words[0].as_str(), &words[1], words.get(2).map_or("", |it| it)]
-            {
-                if self.types.get(family).is_some_and(|kind| kind == "counter") {
-                    words[2].push_str("_total");
+        for line in self.text.split_inclusive('\n') {
+            let words: Vec<_> = line.splitn(4, ' ').collect();
+            match words[..] {
+                ["#", what @ ("TYPE" | "HELP"), family, rest] if is_counter(family) => {
+                    text.push_str(&format!("# {what} {family}_total {rest}"));
                 }
+                _ => text.push_str(line),
             }
-            text.push_str(&words.join(" "));
-            text.push('\n');
         }
         text
     }
