@@ -18,13 +18,13 @@ use crate::chaos;
 use crate::config;
 use crate::headers::{
     BREAKERBOX_ATTEMPT, BREAKERBOX_DEADLINE_MS, BREAKERBOX_FALLBACK, BREAKERBOX_REASON, Peer,
-    prepare_response,
+    grpc_timeout, prepare_response, to_grpc_timeout,
 };
 use crate::outgoing::Outgoing;
 use crate::policies::{Attempt, Flight, Kind, Over, Policies, Requests, Sent, Stopped};
 use crate::pool::{InvalidEndpoint, Pool, UpstreamBody};
 use crate::sharing::{self, Sharing};
-use crate::start::{grpc_timeout, start_of, to_grpc_timeout};
+use crate::start::start_of;
 
 /// One upstream with its connections from this core.
 #[derive(Debug)]

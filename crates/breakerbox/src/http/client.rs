@@ -9,7 +9,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::inner::Inner;
 use crate::pipeline::PipelineFuture;
 use crate::tower::{About, Describe, OverLayers};
-use crate::{BuildError, Classify, Error, Hints, Pipeline, breaker, retry};
+use crate::{Classify, Error, Hints, Pipeline, breaker, retry};
 use bytes::Bytes;
 use http::header::HOST;
 use http::{Method, Request, Response};
@@ -47,7 +47,7 @@ use tower_service::Service;
 ///     *response.status_mut() = status;
 ///     Ok::<_, std::io::Error>(response)
 /// });
-/// let client = ServiceBuilder::new().layer(ClientLayer::standard("posts")?).service(flaky);
+/// let client = ServiceBuilder::new().layer(ClientLayer::standard("posts")).service(flaky);
 /// let request = Request::get("http://posts.internal/1").body(Empty::<bytes::Bytes>::new())?;
 /// assert_eq!(client.oneshot(request).await?.status(), 200);
 /// assert_eq!(SENT.load(Ordering::Relaxed), 2);
@@ -89,7 +89,11 @@ pub struct ByHost;
 impl<B> Describe<Request<B>> for ByHost {
     fn describe(&self, request: &Request<B>, about: About) -> About {
         match request.uri().authority() {
-            Some(authority) => about.key(authority.as_str().to_ascii_lowercase()),
+            Some(authority) => {
+                let host = authority.as_str();
+                let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+                about.key(host.as_bytes().to_ascii_lowercase())
+            }
             None => match request.headers().get(HOST) {
                 Some(host) => about.key(host.as_bytes().to_ascii_lowercase()),
                 None => about,
@@ -123,10 +127,7 @@ impl ClientLayer {
     /// usual budget, repeated for what may go away by itself (connections refused or reset, timeouts,
     /// 429, 502, 503, 504), a circuit breaker for each of up to 1,024 hosts, and bodies that are given up
     /// when they are silent for 10 s.
-    ///
-    /// # Errors
-    /// A name that is empty or too long.
-    pub fn standard(name: &str) -> Result<Self, BuildError> {
+    pub fn standard(name: &str) -> Self {
         let on = retry::When::http();
         let pipeline = Pipeline::builder(name)
             .deadline(Duration::from_secs(10))
@@ -134,8 +135,9 @@ impl ClientLayer {
             .breaker(breaker::Settings::default())
             .breaker_keys(1024)
             .attempt_timeout(Duration::from_secs(3))
-            .build()?;
-        Ok(Self::new(pipeline).idle_timeout(Duration::from_secs(10)))
+            .build()
+            .expect("these settings are in range");
+        Self::new(pipeline).idle_timeout(Duration::from_secs(10))
     }
 }
 

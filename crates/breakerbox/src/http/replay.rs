@@ -116,11 +116,10 @@ impl<B> ReplayBody<B> {
     }
 }
 
+type PollFrame<B> = Poll<Option<Result<Frame<Bytes>, ReplayError<<B as Body>::Error>>>>;
+
 impl<B: Body<Data = Bytes> + Unpin> Shared<B> {
-    fn poll_body(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ReplayError<B::Error>>>> {
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> PollFrame<B> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
@@ -191,16 +190,13 @@ impl<B: Body<Data = Bytes> + Unpin> Body for ReplayBody<B> {
         match &self.0 {
             Of::Direct(body) => body.size_hint(),
             Of::Replayed(reading) if reading.begun => SizeHint::default(),
-            Of::Replayed(reading) => lock(&reading.shared).size.clone(),
+            Of::Replayed(reading) => lock(&reading.shared).size,
         }
     }
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ReplayError<B::Error>>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> PollFrame<B> {
         if self.over {
             return Poll::Ready(None);
         }

@@ -25,9 +25,7 @@ pin_project_lite::pin_project! {
         #[pin]
         source: Source<B>,
         call: Option<Going<C>>,
-        #[pin]
-        timer: Option<C::Sleep>,
-        timer_at: Timestamp,
+        timer: Option<Timer<C>>,
     }
 }
 
@@ -39,6 +37,9 @@ pin_project_lite::pin_project! {
         Over,
     }
 }
+
+/// When it comes, and what waits for that: boxed, so that the body is as easily moved as the one inside.
+type Timer<C> = (Timestamp, Pin<Box<<C as Clock>::Sleep>>);
 
 /// The call that goes on with a body.
 struct Going<C: Clock> {
@@ -54,6 +55,18 @@ impl<C: Clock> Going<C> {
         if let Some((_, since)) = &mut self.idle {
             *since = self.call.now();
         }
+    }
+
+    fn end(call: &mut Option<Self>, ending: Ending) {
+        if let Some(going) = call.take() {
+            going.call.ended(ending);
+        }
+    }
+
+    /// A gRPC response without a status was cut off.
+    fn end_without_trailers(call: &mut Option<Self>) {
+        let in_trailers = call.as_ref().is_some_and(|going| going.in_trailers);
+        Self::end(call, if in_trailers { Ending::Failure } else { Ending::Success });
     }
 }
 
@@ -72,19 +85,12 @@ impl<B: Body, C: Clock> ResponseBody<B, C> {
             });
             let ended = body.is_end_stream();
             let source = Source::Passed { body };
-            let mut this = Self { source, call, timer: None, timer_at: Timestamp::NEVER };
+            let mut this = Self { source, call, timer: None };
             if ended {
-                this.call.take().map(Self::end_of);
+                Going::end_without_trailers(&mut this.call);
             }
             this
         })
-    }
-
-    /// It has ended without trailers.
-    fn end_of(going: Going<C>) {
-        // A gRPC response without a status was cut off.
-        let ending = if going.in_trailers { Ending::Failure } else { Ending::Success };
-        going.call.ended(ending);
     }
 }
 
@@ -92,7 +98,7 @@ impl<B, C: Clock> ResponseBody<B, C> {
     /// A body of our own.
     pub(super) fn own(bytes: Bytes) -> Self {
         let bytes = (!bytes.is_empty()).then_some(bytes);
-        Self { source: Source::Own { bytes }, call: None, timer: None, timer_at: Timestamp::NEVER }
+        Self { source: Source::Own { bytes }, call: None, timer: None }
     }
 }
 
@@ -131,24 +137,24 @@ where
                 let trailers = frame.trailers_ref().filter(|_| going.in_trailers);
                 let status = trailers.map(|it| outcome::of_grpc_trailers(Some(it)).into());
                 if let Some(ending) = status {
-                    this.call.take().map(|going| going.call.ended(ending));
+                    Going::end(this.call, ending);
                 } else if ended {
                     // Nobody asks a body for more that has said that it is over.
-                    this.call.take().map(Self::end_of);
+                    Going::end_without_trailers(this.call);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                this.call.take().map(|going| going.call.ended(Ending::Failure));
+                Going::end(this.call, Ending::Failure);
                 Poll::Ready(Some(Err(Error::Inner(error))))
             }
             Poll::Ready(None) => {
-                this.call.take().map(Self::end_of);
+                Going::end_without_trailers(this.call);
                 Poll::Ready(None)
             }
             Poll::Pending => {
                 let idle = going.idle.map_or(Timestamp::NEVER, |(idle, since)| since + idle);
-                let passed = going.call.poll_until(idle, this.timer, this.timer_at, cx);
+                let passed = going.call.poll_until(idle, this.timer, cx);
                 let Poll::Ready(timeout) = passed else { return Poll::Pending };
                 let going = this.call.take();
                 let timeout = match (timeout, going) {

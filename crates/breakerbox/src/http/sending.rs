@@ -54,7 +54,7 @@ enum Outgoing<B> {
     /// There will be one attempt.
     Once(Option<Request<B>>),
     Again {
-        head: Box<Parts>,
+        head: Parts,
         body: Replay<B>,
     },
 }
@@ -79,7 +79,7 @@ impl<S, B: Body<Data = Bytes> + Unpin, W> Sending<S, B, W> {
         let body = Replay::new(body, limit);
         // A body is read once, so two attempts at a time cannot both have it.
         let hedgeable = safe && repeatable && body.is_empty();
-        let request = Outgoing::Again { head: Box::new(head), body };
+        let request = Outgoing::Again { head, body };
         Self { service, request, send, repeatable, hedgeable, tells, ready: true }
     }
 
@@ -91,7 +91,7 @@ impl<S, B: Body<Data = Bytes> + Unpin, W> Sending<S, B, W> {
                     request.expect("the machine repeats nothing that it was told not to repeat");
                 request.map(ReplayBody::direct)
             }
-            Outgoing::Again { head, body } => Request::from_parts(Parts::clone(head), body.body()),
+            Outgoing::Again { head, body } => Request::from_parts(head.clone(), body.body()),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! A call whose answer has begun, and goes on.
 
-use super::calling::wait_until;
 use crate::clock::Clock;
 use crate::inner::{Inner, Stopped};
 use crate::{EventKind, Timeout, TimeoutKind};
@@ -56,24 +55,36 @@ impl<C: Clock> Streaming<C> {
         Timeout { name, kind, after }
     }
 
-    /// Waits until `at` or the deadline of the call, with the timer of its owner. `None`: it was not the
-    /// deadline.
+    /// Waits until `at` or the deadline of the call. `None`: it was not the deadline.
+    ///
+    /// A timer that comes too early is waited for, and then made anew: most answers are over before it comes,
+    /// so that there is one for each of them and not for each part.
     pub(crate) fn poll_until(
         &mut self,
         at: Timestamp,
-        mut timer: Pin<&mut Option<C::Sleep>>,
-        timer_at: &mut Timestamp,
+        timer: &mut Option<(Timestamp, Pin<Box<C::Sleep>>)>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Timeout>> {
         loop {
             let deadline = self.call.due();
             let due = at.min(deadline);
-            ready!(wait_until(&self.inner, timer.as_mut(), timer_at, due, cx));
-            if deadline > at {
-                return Poll::Ready(None);
+            if due == Timestamp::NEVER {
+                return Poll::Pending;
             }
-            if let Some(Stopped::Timeout(timeout)) = self.inner.time_passed(&mut self.call) {
-                return Poll::Ready(Some(timeout));
+            if timer.as_ref().is_none_or(|(timer_at, _)| *timer_at > due) {
+                *timer = Some((due, Box::pin(self.inner.clock.sleep_until(due))));
+            }
+            if let Some((_, sleep)) = timer {
+                ready!(sleep.as_mut().poll(cx));
+            }
+            *timer = None;
+            let now = self.now();
+            if deadline <= now {
+                if let Some(Stopped::Timeout(timeout)) = self.inner.time_passed(&mut self.call) {
+                    return Poll::Ready(Some(timeout));
+                }
+            } else if at <= now {
+                return Poll::Ready(None);
             }
         }
     }

@@ -10,6 +10,7 @@ use breakerbox::TimeoutKind;
 use breakerbox::core::Timestamp;
 use breakerbox::core::chaos::Fault;
 use breakerbox::core::pipeline::{Action, Call, End, Ending, Event, Hint, Start};
+use breakerbox::http as judge;
 use http::{HeaderMap, Response};
 use tokio::time::Instant;
 
@@ -278,14 +279,14 @@ impl Flight {
     /// The headers are here. If they are a failure, or say nothing, that is the outcome; else it is
     /// known at the end of the body.
     fn headers(&mut self, attempt: u32, response: Response<UpstreamBody>) -> Next {
-        let outcome = outcome::of_headers(&response);
+        let outcome = judge::of_headers(&response);
         if outcome == breakerbox::Outcome::Success {
             self.step(Event::ResponseStarted { attempt });
             self.streams = Some(attempt);
             self.delivered();
             return Next::Answer(Ok(response));
         }
-        let hint = outcome::hint_of_headers(&response);
+        let hint = judge::hint_of_headers(&response);
         match self.step(Event::Ended { attempt, ending: outcome.into(), hint }) {
             Action::Done { end: End::Delivered { .. }, fallback: true } => {
                 self.record_latency();
@@ -314,10 +315,10 @@ impl Flight {
     pub fn on_body_end(mut self, headers: &HeaderMap) -> Option<impl FnOnce(BodyEnd) + 'static> {
         self.call.as_ref()?;
         let attempt = self.streams?;
-        let in_trailers = outcome::comes_in_trailers(headers);
+        let in_trailers = judge::comes_in_trailers(headers);
         Some(move |end: BodyEnd| match end {
             BodyEnd::Complete { trailers } if in_trailers => {
-                let ending = outcome::of_grpc_trailers(trailers.as_ref()).into();
+                let ending = judge::of_grpc_trailers(trailers.as_ref()).into();
                 self.step(Event::ended(attempt, ending));
             }
             BodyEnd::Complete { .. } => {

@@ -17,7 +17,6 @@ pub use answer::FallbackAnswer;
 pub use counts::{Counts, Kind};
 pub use flight::{Attempt, Flight, Requests, Sent};
 pub use kept::KeptResponse;
-pub use outcome::retry_after_of;
 pub use over::{Over, Stopped};
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 
 use breakerbox::TimeoutKind;
 use breakerbox::core::pipeline::Rejection;
+use breakerbox::http::Explanation;
 use http::Response;
 
 use super::Kind;
@@ -50,8 +51,7 @@ impl Stopped {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Rejected(rejection) => rejection.reason(),
-            Self::Timeout(TimeoutKind::Attempt) => "timeout",
-            Self::Timeout(TimeoutKind::Deadline) => "deadline",
+            Self::Timeout(kind) => Explanation::of_timeout(*kind).reason,
             Self::NoResponse(error) => error.kind().name(),
             Self::Answered | Self::Failed(_) => "status",
             // What it is the last error of has run out of time.

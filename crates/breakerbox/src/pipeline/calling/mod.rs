@@ -17,8 +17,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use waiting::{Turn, poll_attempt, poll_timer};
 
-#[cfg(feature = "http")]
-pub(super) use waiting::poll_timer as wait_until;
 pub(super) use waiting::{injected, step_ended};
 
 pin_project_lite::pin_project! {

@@ -144,7 +144,7 @@ pub(super) enum Turn<T, E> {
 
 /// Waits until `due` with the one timer that a call has.
 #[inline]
-pub(in super::super) fn poll_timer<C: Clock>(
+pub(super) fn poll_timer<C: Clock>(
     inner: &Inner<C>,
     mut timer: Pin<&mut Option<C::Sleep>>,
     timer_at: &mut Timestamp,
