@@ -1,5 +1,6 @@
 //! What every Tower layer must keep to.
 
 mod contract;
+mod stacked;
 mod support;
 mod together;
