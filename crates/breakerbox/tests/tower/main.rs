@@ -2,5 +2,6 @@
 
 mod contract;
 mod readiness;
+mod stacked;
 mod support;
 mod together;
