@@ -61,21 +61,34 @@ pub struct ClientLayer<
     K = ByProtocol,
     H = ByProtocol,
 > {
-    pipeline: Pipeline<C>,
-    with: With<W, D, K, H>,
+    pub(super) pipeline: Pipeline<C>,
+    pub(super) with: With<W, D, K, H>,
 }
 
 /// What a layer was told besides its pipeline.
-#[derive(Clone, Debug)]
-struct With<W, D, K, H> {
-    send: W,
-    describe: D,
-    classify: K,
-    hints: H,
-    max_body: usize,
-    idle: Option<Duration>,
+#[derive(Clone)]
+pub(super) struct With<W, D, K, H> {
+    pub(super) send: W,
+    pub(super) describe: D,
+    pub(super) classify: K,
+    pub(super) hints: H,
+    pub(super) max_body: usize,
+    pub(super) idle: Option<Duration>,
+    pub(super) repeats: Repeats,
+    pub(super) tells: bool,
+}
+
+/// Which requests may be sent again, though they may have been received.
+#[derive(Clone)]
+pub(super) struct Repeats {
     methods: Arc<[Method]>,
-    tells: bool,
+    paths: Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>,
+}
+
+impl Repeats {
+    pub(super) fn may(&self, method: &Method, path: &str) -> bool {
+        self.methods.contains(method) || self.paths.as_ref().is_some_and(|may| may(path))
+    }
 }
 
 /// The methods that are repeated where nobody says otherwise: the idempotent ones of RFC 9110.
@@ -115,7 +128,7 @@ impl<C: Clock> ClientLayer<C> {
             hints: ByProtocol,
             max_body: MAX_BODY,
             idle: None,
-            methods: Arc::from(IDEMPOTENT),
+            repeats: Repeats { methods: Arc::from(IDEMPOTENT), paths: None },
             tells: true,
         };
         Self { pipeline, with }
@@ -157,7 +170,13 @@ impl<C: Clock, W, D, K, H> ClientLayer<C, W, D, K, H> {
     /// Which methods may be sent again, though they may have been received. Default: GET, HEAD, OPTIONS,
     /// TRACE, PUT and DELETE.
     pub fn repeat_methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
-        self.with.methods = methods.into_iter().collect();
+        self.with.repeats.methods = methods.into_iter().collect();
+        self
+    }
+
+    /// Which requests else may be sent again, by their path. Default: none.
+    pub fn repeat_paths(mut self, may: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.with.repeats.paths = Some(Arc::new(may));
         self
     }
 
@@ -174,22 +193,22 @@ impl<C: Clock, W, D, K, H> ClientLayer<C, W, D, K, H> {
     where
         F: Fn(&Request<B>, About) -> About,
     {
-        let With { send, classify, hints, max_body, idle, methods, tells, .. } = self.with;
-        let with = With { send, describe, classify, hints, max_body, idle, methods, tells };
+        let With { send, classify, hints, max_body, idle, repeats, tells, .. } = self.with;
+        let with = With { send, describe, classify, hints, max_body, idle, repeats, tells };
         ClientLayer { pipeline: self.pipeline, with }
     }
 
     /// Judges responses and errors. Default: [`ByProtocol`].
     pub fn classify<Other>(self, classify: Other) -> ClientLayer<C, W, D, Other, H> {
-        let With { send, describe, hints, max_body, idle, methods, tells, .. } = self.with;
-        let with = With { send, describe, classify, hints, max_body, idle, methods, tells };
+        let With { send, describe, hints, max_body, idle, repeats, tells, .. } = self.with;
+        let with = With { send, describe, classify, hints, max_body, idle, repeats, tells };
         ClientLayer { pipeline: self.pipeline, with }
     }
 
     /// What else is known of a response or an error that is not a success. Default: [`ByProtocol`].
     pub fn hints<Other>(self, hints: Other) -> ClientLayer<C, W, D, K, Other> {
-        let With { send, describe, classify, max_body, idle, methods, tells, .. } = self.with;
-        let with = With { send, describe, classify, hints, max_body, idle, methods, tells };
+        let With { send, describe, classify, max_body, idle, repeats, tells, .. } = self.with;
+        let with = With { send, describe, classify, hints, max_body, idle, repeats, tells };
         ClientLayer { pipeline: self.pipeline, with }
     }
 
@@ -203,8 +222,8 @@ impl<C: Clock, W, D, K, H> ClientLayer<C, W, D, K, H> {
 
     /// What bodies are made into for the service behind. Default: they are sent [as they are](AsItIs).
     pub fn send_body<Other>(self, send: Other) -> ClientLayer<C, Other, D, K, H> {
-        let With { describe, classify, hints, max_body, idle, methods, tells, .. } = self.with;
-        let with = With { send, describe, classify, hints, max_body, idle, methods, tells };
+        let With { describe, classify, hints, max_body, idle, repeats, tells, .. } = self.with;
+        let with = With { send, describe, classify, hints, max_body, idle, repeats, tells };
         ClientLayer { pipeline: self.pipeline, with }
     }
 
@@ -232,8 +251,8 @@ pub struct ClientService<
     K = ByProtocol,
     H = ByProtocol,
 > {
-    service: S,
-    layer: ClientLayer<C, W, D, K, H>,
+    pub(super) service: S,
+    pub(super) layer: ClientLayer<C, W, D, K, H>,
 }
 
 impl<S, C: Clock, W, D, K, H> ClientService<S, C, W, D, K, H> {
@@ -277,7 +296,7 @@ where
         let told = with.describe.describe(&request, About::new(inner.seed)).told();
         let repeats = inner.pipeline.retry().is_some() || inner.pipeline.hedges_at_all();
         let keep = repeats.then_some(with.max_body);
-        let repeatable = with.methods.contains(request.method());
+        let repeatable = with.repeats.may(request.method(), request.uri().path());
         let operation =
             Sending::new(service, request, with.send.clone(), keep, repeatable, with.tells);
         let (classify, hints, idle) = (with.classify.clone(), with.hints.clone(), with.idle);

@@ -102,8 +102,14 @@ impl Explanation {
     /// The same as a response of gRPC that has no message: its status stands in the headers.
     pub fn to_grpc_response(&self) -> Response<Bytes> {
         let mut response = Response::new(Bytes::new());
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        let grpc = HeaderValue::from_static("application/grpc");
+        response.headers_mut().insert(CONTENT_TYPE, grpc);
+        self.add_to_grpc(response.headers_mut());
+        response
+    }
+
+    /// The status of gRPC, where its headers or trailers say it.
+    pub(super) fn add_to_grpc(&self, headers: &mut HeaderMap) {
         headers.insert("grpc-status", HeaderValue::from(u16::from(self.grpc)));
         headers.insert("grpc-message", HeaderValue::from_static(self.message));
         headers.insert(BREAKERBOX_REASON, HeaderValue::from_static(self.reason));
@@ -111,7 +117,6 @@ impl Explanation {
             let millis = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
             headers.insert("grpc-retry-pushback-ms", HeaderValue::from(millis));
         }
-        response
     }
 
     /// Sets `breakerbox-reason`, and `Retry-After` in whole seconds, rounded up.

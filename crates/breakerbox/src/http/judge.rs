@@ -69,6 +69,10 @@ impl<B, E: StdError + 'static> Hints<Response<B>, Error<E>> for OverLayers<ByPro
 pub fn hint_of_error(error: &(dyn StdError + 'static)) -> Hint {
     let mut next = Some(error);
     while let Some(error) = next {
+        #[cfg(feature = "reqwest")]
+        if let Some(hint) = error.downcast_ref().and_then(hint_of_reqwest) {
+            return hint;
+        }
         if let Some(failure) = error.downcast_ref::<IoError>().and_then(|it| kind_of(it.kind())) {
             // A connection that was never made has carried nothing.
             return Hint { failure, never_sent: failure == Failure::Connect, ..Hint::NONE };
@@ -91,4 +95,13 @@ fn kind_of(kind: ErrorKind) -> Option<Failure> {
         | ErrorKind::UnexpectedEof => Some(Failure::Reset),
         _ => None,
     }
+}
+
+#[cfg(feature = "reqwest")]
+fn hint_of_reqwest(error: &reqwest::Error) -> Option<Hint> {
+    if error.is_connect() {
+        // Names that cannot be resolved and handshakes that fail are among these.
+        return Some(Hint { failure: Failure::Connect, never_sent: true, ..Hint::NONE });
+    }
+    error.is_timeout().then_some(Hint { failure: Failure::Timeout, ..Hint::NONE })
 }

@@ -1,13 +1,14 @@
 //! The body of a response on its way through a pipeline.
 
+use super::explanation::Explanation;
 use super::outcome;
-use crate::Error;
 use crate::clock::{Clock, SystemClock};
 use crate::pipeline::Streaming;
+use crate::{Error, Timeout};
 use breakerbox_core::Timestamp;
 use breakerbox_core::pipeline::Ending;
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
 use std::fmt;
 use std::pin::Pin;
@@ -129,9 +130,10 @@ where
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(timeout) = going.call.past_deadline() {
+                    let in_trailers = going.in_trailers;
                     *this.call = None;
                     this.source.set(Source::Over);
-                    return Poll::Ready(Some(Err(Error::Timeout(timeout))));
+                    return Poll::Ready(Some(given_up(timeout, in_trailers)));
                 }
                 going.progress();
                 let trailers = frame.trailers_ref().filter(|_| going.in_trailers);
@@ -156,6 +158,7 @@ where
                 let idle = going.idle.map_or(Timestamp::NEVER, |(idle, since)| since + idle);
                 let passed = going.call.poll_until(idle, this.timer, cx);
                 let Poll::Ready(timeout) = passed else { return Poll::Pending };
+                let in_trailers = going.in_trailers;
                 let going = this.call.take();
                 let timeout = match (timeout, going) {
                     (Some(timeout), _) => timeout,
@@ -164,7 +167,7 @@ where
                 };
                 // What still comes is of no use to anybody.
                 this.source.set(Source::Over);
-                Poll::Ready(Some(Err(Error::Timeout(timeout))))
+                Poll::Ready(Some(given_up(timeout, in_trailers)))
             }
         }
     }
@@ -187,6 +190,17 @@ where
             Source::Over => SizeHint::default(),
         }
     }
+}
+
+/// What whoever reads a body gets when its time has run out: an error, or in gRPC a status.
+fn given_up<D, E>(timeout: Timeout, in_trailers: bool) -> Result<Frame<D>, Error<E>> {
+    if in_trailers {
+        let told = Explanation::of_timeout(timeout.kind());
+        let mut trailers = HeaderMap::new();
+        told.add_to_grpc(&mut trailers);
+        return Ok(Frame::trailers(trailers));
+    }
+    Err(Error::Timeout(timeout))
 }
 
 impl<B, C: Clock> fmt::Debug for ResponseBody<B, C> {

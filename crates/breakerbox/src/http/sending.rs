@@ -8,7 +8,7 @@ use crate::pipeline::Operation;
 use crate::tower::{Attempt, release};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body::Body;
 use std::time::Duration;
 use tower_service::Service;
@@ -69,7 +69,6 @@ impl<S, B: Body<Data = Bytes> + Unpin, W> Sending<S, B, W> {
         repeatable: bool,
         tells: bool,
     ) -> Self {
-        let safe = request.method().is_safe();
         let Some(limit) = keep else {
             let request = Outgoing::Once(Some(request));
             let (repeatable, hedgeable) = (false, false);
@@ -77,8 +76,7 @@ impl<S, B: Body<Data = Bytes> + Unpin, W> Sending<S, B, W> {
         };
         let (head, body) = request.into_parts();
         let body = Replay::new(body, limit);
-        // A body is read once, so two attempts at a time cannot both have it.
-        let hedgeable = safe && repeatable && body.is_empty();
+        let hedgeable = repeatable && is_hedgeable(&head.method, body.is_empty());
         let request = Outgoing::Again { head, body };
         Self { service, request, send, repeatable, hedgeable, tells, ready: true }
     }
@@ -124,7 +122,7 @@ where
     fn start(&mut self, number: u32, left: impl FnOnce() -> Option<Duration>) -> Self::Future {
         let mut request = self.next();
         if self.tells {
-            tell(&mut request, number, left());
+            tell(request.headers_mut(), number, left());
         }
         let request = request.map(|body| self.send.send(body));
         Attempt::new(&mut self.service, request, std::mem::replace(&mut self.ready, false))
@@ -140,8 +138,7 @@ where
 }
 
 /// Tells the other side how much time is left, and which attempt it is.
-fn tell<B>(request: &mut Request<B>, number: u32, left: Option<Duration>) {
-    let headers = request.headers_mut();
+pub(super) fn tell(headers: &mut HeaderMap, number: u32, left: Option<Duration>) {
     if let Some(left) = left {
         let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
         headers.insert(BREAKERBOX_DEADLINE_MS, HeaderValue::from(millis));
@@ -156,4 +153,10 @@ fn tell<B>(request: &mut Request<B>, number: u32, left: Option<Duration>) {
     if number > 1 {
         headers.insert(BREAKERBOX_ATTEMPT, HeaderValue::from(number));
     }
+}
+
+/// Whether a request may be sent twice at the same time. A body is read once, so two attempts cannot both have
+/// it.
+pub(super) fn is_hedgeable(method: &Method, without_body: bool) -> bool {
+    method.is_safe() && without_body
 }

@@ -1,0 +1,29 @@
+//! axum: errors as responses.
+
+use crate::Error;
+use axum_core::body::Body;
+use axum_core::response::{IntoResponse, Response};
+
+/// What a client of ours is told of a call that came to nothing: see [`explain`](Error::explain). Of the
+/// operation's own error it is told only that there was one, as 502: who wants to say more makes its own
+/// response of what [`into_inner`](Error::into_inner) gives.
+///
+/// ```
+/// use axum::{Json, Router, extract::State, routing::get};
+/// use breakerbox::{Error, Pipeline};
+/// use std::io;
+///
+/// async fn data(State(posts): State<Pipeline>) -> Result<Json<u32>, Error<io::Error>> {
+///     let post = posts.call(async || Ok(1)).await?;
+///     Ok(Json(post))
+/// }
+///
+/// let posts = Pipeline::builder("posts").build()?;
+/// let router: Router = Router::new().route("/data", get(data)).with_state(posts);
+/// # Ok::<(), breakerbox::BuildError>(())
+/// ```
+impl<E> IntoResponse for Error<E> {
+    fn into_response(self) -> Response {
+        self.explain().to_response().map(Body::from)
+    }
+}
