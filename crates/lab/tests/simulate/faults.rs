@@ -1,7 +1,7 @@
 //! What goes wrong, and how it shows.
 
 use crate::run;
-use breakerbox_lab::simulate::{Outcome, Verdict};
+use breakerbox_lab::simulate::{Outcome, Verdict, report};
 
 /// 100 calls per second at equal intervals to a service that takes 5 ms of each; trouble from 10 to 20 s.
 fn trouble(fault: &str) -> Outcome {
@@ -64,6 +64,74 @@ fn what_stands_still_goes_on_where_it_was() {
         "{}",
         outcome.verdict
     );
+}
+
+/// 100 calls per second for a minute, all of which fail from `at` on.
+fn all_fail(at: &str, lasts: &str) -> Outcome {
+    run(&format!(
+        "
+        duration = '60s'
+        client.web = {{ calls = 'api', rate = 100, arrivals = 'even', policy.attempt_timeout = '1s' }}
+        service.api = {{ workers = 4, time = '10ms' }}
+        fault = [{{ at = '{at}', for = '{lasts}', service = 'api', errors = 1.0 }}]
+        "
+    ))
+}
+
+#[test]
+fn the_last_seconds_are_too_few_to_say() {
+    for (at, lasts, watched) in [
+        ("57s", "10s", 0.0),
+        ("56s", "2s", 2.0),
+        ("58s", "1s", 1.0),
+        // It lasts to the end, or leaves less than five seconds.
+        ("30s", "30s", 0.0),
+        ("50s", "90s", 0.0),
+        ("30s", "25500ms", 4.0),
+    ] {
+        let outcome = all_fail(at, lasts);
+        assert_eq!(outcome.verdict, Verdict::NotWatched { watched }, "{at} {lasts}");
+        assert!(!outcome.verdict.is_good());
+        // Timers that run out at the very end do not take the last second away.
+        assert_eq!(outcome.seconds.len(), 60);
+    }
+    let said = all_fail("58s", "1s").verdict.to_string();
+    assert_eq!(
+        said,
+        "not watched long enough: 1 s after the trouble, and it takes 5 s to say; make `duration` longer"
+    );
+    assert_eq!(all_fail("30s", "25s").verdict, Verdict::Recovers { after: 0.0 });
+    let all = [all_fail("58s", "1s"), all_fail("58s", "1s")];
+    let said = report::intervals(&all);
+    assert!(said.contains("2 seeds; in 2 it was not watched long enough"), "{said}");
+}
+
+#[test]
+fn what_goes_wrong_in_the_warm_up_only_is_judged_after_it() {
+    let text = |retry: &str| {
+        format!(
+            "
+            duration = '60s'
+            warmup = '20s'
+            good_within = '1s'
+            client.web = {{ calls = 'api', rate = 80, policy = {{ attempt_timeout = '1s'{retry} }} }}
+            service.api = {{ workers = 1, time = {{ exponential = '10ms' }} }}
+            fault = [{{ at = '1s', for = '4s', service = 'api', stall = true }}]
+            "
+        )
+    };
+    let storm = run(&text(", retry = { attempts = 4, budget = false }"));
+    assert_eq!(storm.verdict, Verdict::DoesNotRecover { watched: 40.0 });
+    let names: Vec<_> = storm.phases.iter().map(|it| (it.name, it.from, it.to)).collect();
+    assert_eq!(names, [("after", 20.0, 60.0)]);
+}
+
+#[test]
+fn times_of_a_verdict_are_whole_seconds() {
+    // 20.3 + 2.1 is 22.400000000000002, 20.1 + 2.9 is 23.000000000000004 in binary.
+    for (at, lasts) in [("20300ms", "2100ms"), ("20100ms", "2900ms"), ("20s", "2500ms")] {
+        assert_eq!(all_fail(at, lasts).verdict, Verdict::Recovers { after: 0.0 }, "{at} {lasts}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The same scenario with several seeds: means, and how sure they are.
 
 use super::table::Rows;
-use crate::simulate::{Outcome, Phase};
+use crate::simulate::{Outcome, Phase, Verdict};
 
 /// A table of the means over several seeds, each with the half-width of its 95 % interval (Student), and
 /// how often the system did not recover, with the interval of Wilson.
@@ -27,16 +27,27 @@ pub fn intervals(outcomes: &[Outcome]) -> String {
         });
         rows.add(name, cells);
     }
-    let bad = outcomes.iter().filter(|it| !it.verdict.is_good()).count();
-    let (low, high) = wilson(bad, outcomes.len());
-    format!(
-        "{}\n{} seeds; in {bad} it does not recover: {:.0} % (95 % interval {:.0} to {:.0} %)\n",
-        rows.text(),
-        outcomes.len(),
-        100.0 * bad as f64 / outcomes.len() as f64,
+    format!("{}\n{} seeds; {}\n", rows.text(), outcomes.len(), how_often(outcomes))
+}
+
+/// In how many of them it does not recover. Those that end before it can be said are not among them.
+fn how_often(outcomes: &[Outcome]) -> String {
+    let count = |of: fn(Verdict) -> bool| outcomes.iter().filter(|it| of(it.verdict)).count();
+    let unwatched = count(|it| matches!(it, Verdict::NotWatched { .. }));
+    let watched = outcomes.len() - unwatched;
+    let too_short = format!("in {unwatched} it was not watched long enough: make `duration` longer");
+    if watched == 0 {
+        return too_short;
+    }
+    let bad = count(|it| matches!(it, Verdict::DoesNotRecover { .. }));
+    let (low, high) = wilson(bad, watched);
+    let said = format!(
+        "in {bad} it does not recover: {:.0} % (95 % interval {:.0} to {:.0} %)",
+        100.0 * bad as f64 / watched as f64,
         100.0 * low,
         100.0 * high,
-    )
+    );
+    if unwatched == 0 { said } else { format!("{said}; {too_short}") }
 }
 
 #[derive(Clone, Copy)]

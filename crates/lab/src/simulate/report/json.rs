@@ -24,9 +24,10 @@ pub fn json(outcome: &Outcome) -> Json {
         Verdict::Unaffected => ("unaffected", None),
         Verdict::Recovers { after } => ("recovers", Some(after)),
         Verdict::DoesNotRecover { watched } => ("does_not_recover", Some(watched)),
+        Verdict::NotWatched { watched } => ("not_watched_long_enough", Some(watched)),
     };
     let names = match outcome.verdict {
-        Verdict::DoesNotRecover { .. } => "watched",
+        Verdict::DoesNotRecover { .. } | Verdict::NotWatched { .. } => "watched",
         _ => "after",
     };
     let mut verdict = json!({ "is": is });
