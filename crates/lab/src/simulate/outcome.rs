@@ -52,7 +52,7 @@ pub struct Phase {
     pub unfinished: u64,
     /// How many callers waited at once, on average.
     pub waiting: f64,
-    /// How long calls took, in seconds: half, 99 of a hundred, 999 of a thousand.
+    /// How long calls took, in seconds: half, 99 of a hundred, 999 of a thousand. 0 without calls.
     pub latency: [f64; 3],
     /// The same of those with good answers.
     pub good_latency: [f64; 3],
@@ -167,10 +167,22 @@ impl Phase {
         (self.offered > 0).then(|| self.good as f64 / self.offered as f64)
     }
 
-    /// How many requests were sent to services for each call of a client, all services together.
-    pub fn attempts(&self) -> f64 {
+    /// Half, 99 of a hundred and 999 of a thousand calls took so long, in seconds; `None` where there are
+    /// none.
+    pub fn latencies(&self) -> Option<[f64; 3]> {
+        (self.offered > 0).then_some(self.latency)
+    }
+
+    /// The same of good answers.
+    pub fn good_latencies(&self) -> Option<[f64; 3]> {
+        (self.good > 0).then_some(self.good_latency)
+    }
+
+    /// How many requests were sent to services for each call of a client, all services together; `None`
+    /// without calls.
+    pub fn attempts(&self) -> Option<f64> {
         let attempts: u64 = self.edges.iter().map(|edge| edge.attempts).sum();
-        attempts as f64 / self.offered.max(1) as f64
+        (self.offered > 0).then(|| attempts as f64 / self.offered as f64)
     }
 
     /// The share of all work that was for nothing; `None` without work.
