@@ -327,7 +327,8 @@ mod tests {
             assert!(histogram.equivalent(rounded, micros), "{micros} {rounded}");
             rounded
         };
-        for round in [0, 1, 999, 2_047, 25_000, 500_000, 501_000, 2_500_000, 10_000_000, 30_000_000] {
+        for round in [0, 1, 999, 2_047, 25_000, 500_000, 501_000, 2_500_000, 10_000_000, 30_000_000]
+        {
             assert_eq!(shown(round), round);
         }
         // The rest stays within its thousandth.

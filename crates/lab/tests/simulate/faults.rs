@@ -184,10 +184,7 @@ fn a_cache_that_is_lost_is_missed() {
         let phase = outcome.phase(phase).unwrap();
         phase.services.iter().find(|it| it.name == "database").unwrap().requests
     };
-    assert!(
-        requests("before") < 20 && requests("after") >= 200,
-        "{outcome:?}"
-    );
+    assert!(requests("before") < 20 && requests("after") >= 200, "{outcome:?}");
     // It is lost at once, so there is nothing during it.
     let names: Vec<_> = outcome.phases.iter().map(|it| (it.name, it.from, it.to)).collect();
     assert_eq!(names, [("before", 20.0, 30.0), ("after", 30.0, 60.0)]);

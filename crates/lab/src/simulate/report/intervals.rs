@@ -40,7 +40,8 @@ fn how_often(outcomes: &[Outcome]) -> String {
     let count = |of: fn(Verdict) -> bool| outcomes.iter().filter(|it| of(it.verdict)).count();
     let unwatched = count(|it| matches!(it, Verdict::NotWatched { .. }));
     let watched = outcomes.len() - unwatched;
-    let too_short = format!("in {unwatched} it was not watched long enough: make `duration` longer");
+    let too_short =
+        format!("in {unwatched} it was not watched long enough: make `duration` longer");
     if watched == 0 {
         return too_short;
     }
