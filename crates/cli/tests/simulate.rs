@@ -100,11 +100,17 @@ fn several_seeds_show_how_sure_the_figures_are() {
 
 #[test]
 fn a_search_says_where_it_tips() {
-    let (code, said, _) = simulate(&[&file("search.toml", OUTAGE), "--search", "fault"]);
+    let slow = file("search.toml", &OUTAGE.replace("stall = true", "slow = 4.0"));
+    let (code, said, _) = simulate(&[&slow, "--search", "fault"]);
     assert_eq!(code, 0);
     for part in ["times the length of the fault", "times the size of the fault"] {
         assert!(said.contains(part), "{said}");
     }
+    // What is there or not has a length only.
+    let (code, said, _) = simulate(&[&file("stalls.toml", OUTAGE), "--search", "fault"]);
+    assert_eq!(code, 0);
+    assert!(said.contains("times the length") && !said.contains("times the size"), "{said}");
+    assert!(said.contains("not searched: the size of the fault; no `fault` "), "{said}");
     let calm = OUTAGE.lines().take(4).collect::<Vec<_>>().join("\n");
     let (code, _, complained) = simulate(&[&file("nothing.toml", &calm), "--search", "load"]);
     assert_eq!(code, 2);
@@ -112,6 +118,59 @@ fn a_search_says_where_it_tips() {
         complained,
         "error: nothing goes wrong in the scenario: give it a `fault` to search with\n"
     );
+}
+
+/// A cache is lost at once: neither longer nor more of it.
+#[test]
+fn what_has_neither_length_nor_size_is_not_searched() {
+    let flush = OUTAGE.replace("for = '5s', ", "").replace("stall", "flush_cache");
+    let flush =
+        flush.replace("workers", "cache = { entries = 9, ttl = '1h', hit = '1ms' }, workers");
+    let flush = flush.replace("rate = 50", "rate = 50, keys = { count = 9 }");
+    let path = file("flush.toml", &flush);
+    let (code, said, complained) = simulate(&[&path, "--search", "fault"]);
+    assert_eq!((code, said.as_str()), (2, ""));
+    assert_eq!(
+        complained,
+        "error: no `fault` of the scenario has a length that can change: a cache is lost at once; search with \
+         `--search load`\nerror: no `fault` of the scenario has a size that can change: it is there or not, \
+         or it is all there already\n"
+    );
+    let (code, _, complained) = simulate(&[&path, "--search", "load"]);
+    assert_eq!((code, complained.as_str()), (0, ""));
+    let (_, said, _) = simulate(&[&path]);
+    assert!(said.contains("0 to 20 s  20 to 60 s\n") && !said.contains("during"), "{said}");
+}
+
+#[test]
+fn what_is_not_watched_long_enough_is_1() {
+    let late = OUTAGE.replace("at = '20s'", "at = '53s'").replace("stall = true", "errors = 1.0");
+    let path = file("late.toml", &late);
+    let (code, said, complained) = simulate(&[&path]);
+    assert_eq!((code, complained.as_str()), (1, ""));
+    assert!(said.contains("\nnot watched long enough: 2 s after the trouble, "), "{said}");
+    let (code, said, _) = simulate(&[&path, "--json"]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let expected = serde_json::json!({ "is": "not_watched_long_enough", "watched": 2.0 });
+    assert_eq!((code, &said["verdict"]), (1, &expected));
+    let (code, _, complained) = simulate(&[&path, "--search", "load"]);
+    assert_eq!(code, 2);
+    assert!(complained.contains("make `duration` longer"), "{complained}");
+}
+
+#[test]
+fn a_system_that_was_broken_before_is_warned_of() {
+    let broken = OUTAGE.replace("workers = 1", "workers = 1, errors = 0.2");
+    let path = file("broken.toml", &broken);
+    for arguments in [&[&path as &str][..], &[&path, "--seeds", "2"], &[&path, "--json"]] {
+        let (_, said, complained) = simulate(arguments);
+        assert!(
+            complained.starts_with("warning: broken: before the trouble only "),
+            "{complained}"
+        );
+        assert!(complained.contains("\n  = fix: ") && complained.contains("--search load"));
+        assert!(!said.contains("warning"), "{said}");
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ config_table! {
     /// Keeps good answers, and gives them again instead of calling.
     struct CacheTable {
         /// For so long an answer is given instead of a call.
-        ttl: Duration = duration().above_zero(), required;
+        ttl: Duration = duration().above_zero().required(), required;
         /// So many answers are kept at most; of more, those that are used least go.
         entries: u64 = integer(1..=MAX_ENTRIES), default 10000;
         /// HTTP responses with bodies up to so many bytes are kept.

@@ -35,19 +35,25 @@ const UNITS: [(&str, u128); 7] = [
 /// assert_eq!(parse_duration("3").unwrap_err().clause, "is `3`, which has no unit");
 /// ```
 pub fn duration() -> DurationKind {
-    DurationKind { zero_allowed: true }
+    DurationKind { zero_allowed: true, required: false }
 }
 
 /// The kind that [`duration`] makes.
 #[derive(Clone, Copy, Debug)]
 pub struct DurationKind {
     zero_allowed: bool,
+    required: bool,
 }
 
 impl DurationKind {
     /// The same without zero.
     pub fn above_zero(self) -> Self {
-        Self { zero_allowed: false }
+        Self { zero_allowed: false, ..self }
+    }
+
+    /// The same for a key that cannot be left out, so that this is not said to be a way out.
+    pub fn required(self) -> Self {
+        Self { required: true, ..self }
     }
 }
 
@@ -84,7 +90,10 @@ impl Kind for DurationKind {
         let Some(text) = node.as_str() else { return reader.wrong_type(node, self) };
         match parse_duration(text) {
             Ok(Duration::ZERO) if !self.zero_allowed => {
-                let fix = "give a duration above zero, or leave the key out";
+                let fix = match self.required {
+                    true => "give a duration above zero",
+                    false => "give a duration above zero, or leave the key out",
+                };
                 reader.refuse(node, Refusal::new("is zero", fix))
             }
             Ok(duration) => Some(duration),

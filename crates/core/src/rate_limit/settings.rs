@@ -89,8 +89,8 @@ impl Settings {
             let message = format!("is {}", self.burst());
             return refuse("burst", message, "give 1 to 1000000");
         }
-        if self.wait.is_some_and(|wait| wait > MAX_WAIT) {
-            return refuse("wait", format!("of {:?} is too long", self.wait), "give at most 1h");
+        if let Some(wait) = self.wait.filter(|wait| *wait > MAX_WAIT) {
+            return refuse("wait", format!("of {wait:?} is too long"), "give at most 1h");
         }
         if self.keys == 0 || self.keys > MAX_KEYS {
             return refuse("keys", format!("is {}", self.keys), "give 1 to 10000000");

@@ -41,6 +41,19 @@ impl UpstreamReport {
     pub fn most_with_all(&self) -> u32 {
         self.goes_on_to.iter().fold(self.load.most(), |sum, (_, attempts)| sum + attempts)
     }
+
+    /// How long the attempts of one call run, added up, while the upstream does not answer at all; with so
+    /// many such calls a second so many attempts run at once (Little's law). `None`: for ever.
+    pub fn seconds_that_hang(&self) -> Option<f64> {
+        let longest = self.concurrency.longest?.as_secs_f64();
+        // Attempts that cannot begin need nothing of the budget.
+        let hedges = f64::from(self.load.hedges);
+        let begin = f64::from(self.wait.attempts_that_hang) + hedges;
+        let one_by_one = self.load.sustained.min(begin) * longest;
+        // At one time there are one of the retries and all hedges, and none after the deadline.
+        let at_once = self.wait.deadline.map(|deadline| deadline.as_secs_f64() * (1.0 + hedges));
+        Some(at_once.map_or(one_by_one, |at_once| at_once.min(one_by_one)))
+    }
 }
 
 /// Works out what the policies of these upstreams allow.
@@ -225,11 +238,10 @@ impl UpstreamReport {
     }
 
     fn slots(&self) -> String {
-        let Concurrency { limit, filled_by, longest, .. } = self.concurrency;
+        let Concurrency { limit, filled_by, .. } = self.concurrency;
         let Some(limit) = limit else {
-            let example = longest.map(|longest| {
-                let running = 100.0 * self.load.sustained * longest.as_secs_f64();
-                format!(": of 100 calls a second that hang, {}", number(running))
+            let example = self.seconds_that_hang().map(|seconds| {
+                format!(": of 100 calls a second that hang, {}", number(100.0 * seconds))
             });
             return format!(
                 "nothing limits how many attempts run at once{}",

@@ -34,6 +34,18 @@ pub(super) fn quantile(histogram: &Histogram<u64>, share: f64) -> f64 {
     histogram.lowest_equivalent(histogram.value_at_quantile(share)) as f64 / 1e6
 }
 
+/// The roundest of the values that are not told apart from this one, in seconds: what took 10 s is shown
+/// as that, although it is in the thousandth that begins at 9.994 s.
+pub(super) fn roundest(seconds: f64) -> f64 {
+    let micros = (seconds * 1e6 + 0.5) as u64;
+    // As the histogram has it: 2048 of a microsecond each, then as many halves that are twice as wide.
+    let width = 1 << micros.max(1024).ilog2().saturating_sub(10);
+    let lowest = micros / width * width;
+    let rounded = |digits: u32| lowest.next_multiple_of(10_u64.pow(digits));
+    let fits = |value: &u64| *value < lowest + width;
+    (0..=10).rev().map(rounded).find(fits).unwrap_or(lowest) as f64 / 1e6
+}
+
 /// What is counted of a phase.
 #[derive(Clone, Debug)]
 pub(super) struct Counts {
@@ -298,5 +310,32 @@ impl Recorder {
         let second = std::mem::take(&mut self.second);
         self.seconds.push(Second { p50, p99, open, in_flight, ..second });
         self.latencies.reset();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_round_is_shown_so() {
+        let shown = |micros: u64| {
+            let mut histogram = histogram();
+            histogram.record(micros).expect("it is in range");
+            let value = quantile(&histogram, 0.5);
+            let rounded = (roundest(value) * 1e6 + 0.5) as u64;
+            assert!(histogram.equivalent(rounded, micros), "{micros} {rounded}");
+            rounded
+        };
+        for round in [0, 1, 999, 2_047, 25_000, 500_000, 501_000, 2_500_000, 10_000_000, 30_000_000]
+        {
+            assert_eq!(shown(round), round);
+        }
+        // The rest stays within its thousandth.
+        let mut micros = 1;
+        while micros < 30_000_000_000 {
+            shown(micros);
+            micros += micros / 777 + 1;
+        }
     }
 }

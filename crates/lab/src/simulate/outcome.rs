@@ -52,7 +52,7 @@ pub struct Phase {
     pub unfinished: u64,
     /// How many callers waited at once, on average.
     pub waiting: f64,
-    /// How long calls took, in seconds: half, 99 of a hundred, 999 of a thousand.
+    /// How long calls took, in seconds: half, 99 of a hundred, 999 of a thousand. 0 without calls.
     pub latency: [f64; 3],
     /// The same of those with good answers.
     pub good_latency: [f64; 3],
@@ -116,12 +116,17 @@ pub enum Verdict {
     Unaffected,
     /// They came back above that.
     Recovers {
-        /// So many seconds after the trouble was over.
+        /// So many seconds after the trouble was over: whole ones.
         after: f64,
     },
     /// They did not: the state that the trouble has left keeps itself alive.
     DoesNotRecover {
-        /// So long it was watched after the trouble was over, in seconds.
+        /// So many seconds it was watched after the trouble was over: whole ones.
+        watched: f64,
+    },
+    /// The run ends before it can be said: what is not seen to go well is not taken to do so.
+    NotWatched {
+        /// So many seconds it was watched after the trouble was over: whole ones.
         watched: f64,
     },
 }
@@ -135,14 +140,19 @@ impl fmt::Display for Verdict {
             Self::DoesNotRecover { watched } => {
                 write!(f, "does not recover (metastable) within the {watched} s it was watched")
             }
+            Self::NotWatched { watched } => write!(
+                f,
+                "not watched long enough: {watched} s after the trouble, and it takes {TOGETHER} s to say; \
+                 make `duration` longer"
+            ),
         }
     }
 }
 
 impl Verdict {
-    /// Whether good answers are back.
+    /// Whether good answers are back, and were seen to be.
     pub fn is_good(&self) -> bool {
-        !matches!(self, Self::DoesNotRecover { .. })
+        !matches!(self, Self::DoesNotRecover { .. } | Self::NotWatched { .. })
     }
 }
 
@@ -157,10 +167,22 @@ impl Phase {
         (self.offered > 0).then(|| self.good as f64 / self.offered as f64)
     }
 
-    /// How many requests were sent to services for each call of a client, all services together.
-    pub fn attempts(&self) -> f64 {
+    /// Half, 99 of a hundred and 999 of a thousand calls took so long, in seconds; `None` where there are
+    /// none.
+    pub fn latencies(&self) -> Option<[f64; 3]> {
+        (self.offered > 0).then_some(self.latency)
+    }
+
+    /// The same of good answers.
+    pub fn good_latencies(&self) -> Option<[f64; 3]> {
+        (self.good > 0).then_some(self.good_latency)
+    }
+
+    /// How many requests were sent to services for each call of a client, all services together; `None`
+    /// without calls.
+    pub fn attempts(&self) -> Option<f64> {
         let attempts: u64 = self.edges.iter().map(|edge| edge.attempts).sum();
-        attempts as f64 / self.offered.max(1) as f64
+        (self.offered > 0).then(|| attempts as f64 / self.offered as f64)
     }
 
     /// The share of all work that was for nothing; `None` without work.
@@ -257,9 +279,16 @@ fn phase(
 }
 
 /// So many seconds together decide whether it goes well: single ones differ by chance.
-const TOGETHER: usize = 5;
+pub(super) const TOGETHER: usize = 5;
 /// It goes well with so much of the share of good answers there was before.
 const WELL: f64 = 0.95;
+/// What the end of a fault, the sum of two times, may be off by in binary.
+const NOISE: f64 = 1e-6;
+
+/// The first second that is all after the end of the trouble.
+pub(super) fn first_after(end: f64) -> usize {
+    libm::ceil(end - NOISE) as usize
+}
 
 fn verdict(scenario: &Scenario, recorder: &Recorder) -> Verdict {
     let Some((from, to)) = scenario.trouble() else { return Verdict::NoTrouble };
@@ -272,13 +301,20 @@ fn verdict(scenario: &Scenario, recorder: &Recorder) -> Verdict {
         let (good, offered) = together.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
         f64::from(good) >= WELL * usual * f64::from(offered)
     };
-    let (first, last) = (from as usize, libm::ceil(to) as usize);
+    let (first, last) = (from as usize, first_after(to));
     let full = |start: &usize| start + TOGETHER <= seconds.len();
-    if (first..=last).filter(full).all(goes_well) {
+    let mut until_its_end = (first..=last).filter(full).peekable();
+    // Of none at all it would be true as well.
+    if until_its_end.peek().is_some() && until_its_end.all(goes_well) {
         return Verdict::Unaffected;
     }
-    match (last..seconds.len()).filter(full).find(|start| goes_well(*start)) {
-        Some(start) => Verdict::Recovers { after: start as f64 - to },
-        None => Verdict::DoesNotRecover { watched: scenario.duration - to },
+    let mut after = (last..seconds.len()).filter(full).peekable();
+    let watched = seconds.len().saturating_sub(last) as f64;
+    if after.peek().is_none() {
+        return Verdict::NotWatched { watched };
+    }
+    match after.find(|start| goes_well(*start)) {
+        Some(start) => Verdict::Recovers { after: (start - last) as f64 },
+        None => Verdict::DoesNotRecover { watched },
     }
 }

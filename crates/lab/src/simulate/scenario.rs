@@ -258,11 +258,12 @@ impl Scenario {
     }
 
     /// From when to when something is wrong, if anything is: the first fault or spike begins, the last
-    /// one ends.
+    /// one ends. What of it is before the end of the warm-up or after that of the run does not count.
     pub fn trouble(&self) -> Option<(f64, f64)> {
         let faults = self.faults.iter().map(|fault| (fault.at, fault.at + fault.lasts));
         let all = faults.chain(self.spikes.iter().copied());
         let (from, to) = all.reduce(|one, two| (one.0.min(two.0), one.1.max(two.1)))?;
-        Some((from.max(self.warmup), to.min(self.duration)))
+        let from = from.max(self.warmup).min(self.duration);
+        Some((from, to.min(self.duration).max(from)))
     }
 }

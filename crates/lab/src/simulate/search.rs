@@ -1,6 +1,7 @@
 //! Finds the load, or the fault, at which a system stops recovering.
 
-use super::{Effect, Load, Phase, RateCurve, Scenario, simulate};
+use super::outcome::{TOGETHER, first_after};
+use super::{Effect, Fault, Load, Phase, RateCurve, Scenario, simulate};
 use breakerbox::core::SettingsError;
 
 /// What is searched.
@@ -107,6 +108,52 @@ pub fn search(
 }
 
 impl Search {
+    /// Why a scenario cannot be searched in this way, and the fix; `None`: it can be.
+    ///
+    /// ```
+    /// use breakerbox_lab::simulate::{NoOtherFiles, Search, read};
+    ///
+    /// let text = "
+    /// duration = '60s'
+    /// client.web = { calls = 'api', rate = 50 }
+    /// service.api = { workers = 1, time = '10ms' }
+    /// fault = [{ at = '10s', for = '2s', service = 'api', stall = true }]
+    /// ";
+    /// let (scenario, _) = read("outage.toml", text, &NoOtherFiles).unwrap();
+    /// assert_eq!(Search::FaultLength.refusal(&scenario), None);
+    /// let why = Search::FaultSize.refusal(&scenario).unwrap();
+    /// assert!(why.starts_with("no `fault` of the scenario has a size that can change"), "{why}");
+    /// ```
+    pub fn refusal(self, scenario: &Scenario) -> Option<String> {
+        let Some((_, end)) = scenario.trouble() else {
+            let why = "nothing goes wrong in the scenario: give it a `fault` to search with";
+            return Some(why.into());
+        };
+        if self != Self::Load && scenario.faults.is_empty() {
+            return Some("the scenario has no `fault` to make longer and larger".into());
+        }
+        if first_after(end) + TOGETHER > scenario.duration as usize {
+            return Some(format!(
+                "the run ends less than {TOGETHER} s after the trouble, so nobody sees whether it recovers: \
+                 make `duration` longer"
+            ));
+        }
+        let any = |of: fn(&Fault) -> bool| scenario.faults.iter().any(of);
+        match self {
+            Self::FaultLength if !any(Fault::has_length) => Some(
+                "no `fault` of the scenario has a length that can change: a cache is lost at once; search \
+                 with `--search load`"
+                    .into(),
+            ),
+            Self::FaultSize if !any(Fault::has_size) => Some(
+                "no `fault` of the scenario has a size that can change: it is there or not, or it is all \
+                 there already"
+                    .into(),
+            ),
+            _ => None,
+        }
+    }
+
     /// A scenario with so many times as much of it.
     pub fn times(self, scenario: &Scenario, factor: f64) -> Scenario {
         let mut scaled = scenario.clone();
@@ -128,7 +175,7 @@ impl Search {
             Self::FaultLength => {
                 // It is watched as long as before after its end.
                 let (_, end) = scenario.trouble().unwrap_or_default();
-                for fault in &mut scaled.faults {
+                for fault in scaled.faults.iter_mut().filter(|fault| fault.has_length()) {
                     fault.lasts *= factor;
                     fault.ramp *= factor;
                 }
@@ -145,6 +192,17 @@ impl Search {
             }
         }
         scaled
+    }
+}
+
+impl Fault {
+    fn has_length(&self) -> bool {
+        self.effect != Effect::FlushCache
+    }
+
+    /// All errors, for instance, are as many as there can be.
+    fn has_size(&self) -> bool {
+        self.effect.times(2.0) != self.effect
     }
 }
 

@@ -1,7 +1,7 @@
 //! What goes wrong, and how it shows.
 
-use crate::run;
-use breakerbox_lab::simulate::{Outcome, Verdict};
+use crate::{run, scenario};
+use breakerbox_lab::simulate::{Outcome, Search, Verdict, report, simulate};
 
 /// 100 calls per second at equal intervals to a service that takes 5 ms of each; trouble from 10 to 20 s.
 fn trouble(fault: &str) -> Outcome {
@@ -66,6 +66,74 @@ fn what_stands_still_goes_on_where_it_was() {
     );
 }
 
+/// 100 calls per second for a minute, all of which fail from `at` on.
+fn all_fail(at: &str, lasts: &str) -> Outcome {
+    run(&format!(
+        "
+        duration = '60s'
+        client.web = {{ calls = 'api', rate = 100, arrivals = 'even', policy.attempt_timeout = '1s' }}
+        service.api = {{ workers = 4, time = '10ms' }}
+        fault = [{{ at = '{at}', for = '{lasts}', service = 'api', errors = 1.0 }}]
+        "
+    ))
+}
+
+#[test]
+fn the_last_seconds_are_too_few_to_say() {
+    for (at, lasts, watched) in [
+        ("57s", "10s", 0.0),
+        ("56s", "2s", 2.0),
+        ("58s", "1s", 1.0),
+        // It lasts to the end, or leaves less than five seconds.
+        ("30s", "30s", 0.0),
+        ("50s", "90s", 0.0),
+        ("30s", "25500ms", 4.0),
+    ] {
+        let outcome = all_fail(at, lasts);
+        assert_eq!(outcome.verdict, Verdict::NotWatched { watched }, "{at} {lasts}");
+        assert!(!outcome.verdict.is_good());
+        // Timers that run out at the very end do not take the last second away.
+        assert_eq!(outcome.seconds.len(), 60);
+    }
+    let said = all_fail("58s", "1s").verdict.to_string();
+    assert_eq!(
+        said,
+        "not watched long enough: 1 s after the trouble, and it takes 5 s to say; make `duration` longer"
+    );
+    assert_eq!(all_fail("30s", "25s").verdict, Verdict::Recovers { after: 0.0 });
+    let all = [all_fail("58s", "1s"), all_fail("58s", "1s")];
+    let said = report::intervals(&all);
+    assert!(said.contains("2 seeds; in 2 it was not watched long enough"), "{said}");
+}
+
+#[test]
+fn what_goes_wrong_in_the_warm_up_only_is_judged_after_it() {
+    let text = |retry: &str| {
+        format!(
+            "
+            duration = '60s'
+            warmup = '20s'
+            good_within = '1s'
+            client.web = {{ calls = 'api', rate = 80, policy = {{ attempt_timeout = '1s'{retry} }} }}
+            service.api = {{ workers = 1, time = {{ exponential = '10ms' }} }}
+            fault = [{{ at = '1s', for = '4s', service = 'api', stall = true }}]
+            "
+        )
+    };
+    let storm = run(&text(", retry = { attempts = 4, budget = false }"));
+    assert_eq!(storm.verdict, Verdict::DoesNotRecover { watched: 40.0 });
+    let names: Vec<_> = storm.phases.iter().map(|it| (it.name, it.from, it.to)).collect();
+    assert_eq!(names, [("after", 20.0, 60.0)]);
+}
+
+#[test]
+fn times_of_a_verdict_are_whole_seconds() {
+    // 20.3 + 2.1 is 22.400000000000002, 20.1 + 2.9 is 23.000000000000004 in binary.
+    for (at, lasts) in [("20300ms", "2100ms"), ("20100ms", "2900ms"), ("20s", "2500ms")] {
+        assert_eq!(all_fail(at, lasts).verdict, Verdict::Recovers { after: 0.0 }, "{at} {lasts}");
+    }
+}
+
 #[test]
 fn slowness_and_lost_capacity() {
     // Twice as slow is fast enough; three times as long by a share of the capacity likewise.
@@ -102,7 +170,7 @@ fn a_partition_of_one_client() {
 #[test]
 fn a_cache_that_is_lost_is_missed() {
     // With the cache one call in many comes to the database; without it all do, and it is too slow.
-    let outcome = run("
+    let lost = scenario("
         duration = '60s'
         warmup = '20s'
         client.web = { calls = 'api', rate = 200, keys = { count = 200, zipf = 1.0 }, policy.attempt_timeout = '1s' }
@@ -111,14 +179,55 @@ fn a_cache_that_is_lost_is_missed() {
         service.database = { workers = 2, time = '50ms', queue = 10 }
         fault = [{ at = '30s', service = 'api', flush_cache = true }]
     ");
+    let outcome = simulate(&lost, 0, &mut |_| {}).expect("good policies");
     let requests = |phase: &str| {
         let phase = outcome.phase(phase).unwrap();
         phase.services.iter().find(|it| it.name == "database").unwrap().requests
     };
-    assert!(
-        requests("before") < 20 && requests("during") + requests("after") >= 200,
-        "{outcome:?}"
-    );
+    assert!(requests("before") < 20 && requests("after") >= 200, "{outcome:?}");
+    // It is lost at once, so there is nothing during it.
+    let names: Vec<_> = outcome.phases.iter().map(|it| (it.name, it.from, it.to)).collect();
+    assert_eq!(names, [("before", 20.0, 30.0), ("after", 30.0, 60.0)]);
+    assert!(report::table(&outcome).contains("20 to 30 s  30 to 60 s\n"));
+    let found = [Search::FaultLength, Search::FaultSize].map(|it| it.refusal(&lost).is_some());
+    assert_eq!(found, [true, true]);
+    assert_eq!(Search::Load.refusal(&lost), None);
+}
+
+#[test]
+fn a_short_time_has_its_figures_and_what_has_none_has_a_dash() {
+    let outcome = all_fail("20s", "500ms");
+    let table = report::table(&outcome);
+    assert!(table.contains("20 to 20.5 s  20.5 to 60 s"), "{table}");
+    // Errors come at once: that takes no time, which is not the same as no value.
+    let row = |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap();
+    let cells = |name| row(name).trim_start_matches(name).split("  ").map(str::trim);
+    let cells = |name| cells(name).filter(|it| !it.is_empty()).collect::<Vec<_>>();
+    assert_eq!(cells("latency p50"), ["10 ms", "0 ms", "10 ms"]);
+    assert_eq!(cells("of good answers p50"), ["10 ms", "-", "10 ms"]);
+    let during = &report::json(&outcome)["phases"][1];
+    assert_eq!(during["latency"]["p50"], 0.0);
+    assert_eq!(during["good_latency"]["p50"], serde_json::Value::Null);
+    // In a millisecond no call comes: no column has a figure that stands on nothing.
+    let outcomes = [all_fail("20001ms", "1ms"), all_fail("20001ms", "1ms")];
+    let table = report::intervals(&outcomes);
+    let row = |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap();
+    for name in ["good answers  ", "attempts per call", "latency p50", "work for nothing"] {
+        assert_eq!(row(name).split_whitespace().filter(|it| *it == "-").count(), 1, "{table}");
+    }
+}
+
+#[test]
+fn who_gives_up_after_10_s_waits_10_s() {
+    let outcome = run("
+        duration = '60s'
+        client.web = { calls = 'api', rate = 10, arrivals = 'even', give_up = '10s' }
+        service.api = { workers = 4, time = '10ms' }
+        fault = [{ at = '20s', for = '10s', service = 'api', black_hole = true }]
+    ");
+    let table = report::table(&outcome);
+    let row = table.lines().find(|line| line.starts_with("latency p50")).unwrap();
+    assert!(row.contains("  10.00 s  "), "{table}");
 }
 
 #[test]
@@ -156,7 +265,7 @@ fn a_storm_of_retries_keeps_itself_alive_and_a_budget_ends_it() {
     };
     let storm = run(&text("budget = false"));
     assert!(!storm.verdict.is_good(), "{}", storm.verdict);
-    assert!(storm.phase("after").unwrap().attempts() > 3.5);
+    assert!(storm.phase("after").unwrap().attempts().unwrap() > 3.5);
     let calm = run(&text("budget = { ratio = 0.1, start = 10 }"));
     assert!(calm.verdict.is_good(), "{}", calm.verdict);
 }

@@ -146,6 +146,12 @@ service.b = { workers = 4, time = '10ms', calls = [{ service = 'a' }] }
 }
 
 #[test]
+fn a_key_that_is_required_cannot_be_left_out() {
+    let text = GOOD.replace("duration = '60s'", "duration = '0s'");
+    assert_said(&text, 1, "`duration` is zero", "give a duration above zero");
+}
+
+#[test]
 fn services() {
     let unclear =
         ("it is not clear how the service `api` works", "give one of `workers` and `cores`");
@@ -174,7 +180,16 @@ fn faults() {
     assert_fault(
         &format!("{where_}\nslow = 2.0\nendpoint = 1"),
         "`api` has no endpoint 1",
-        "give 0 to 0: they are counted from 0",
+        "leave `endpoint` out: there is only one",
+    );
+    assert_said(
+        &format!(
+            "{}[[fault]]\n{where_}\nslow = 2.0\nshard = 5\n",
+            GOOD.replace("workers", "shards = 5, workers")
+        ),
+        4,
+        "`api` has no shard 5",
+        "give 0 to 4: they are counted from 0",
     );
     assert_fault(
         &format!("{where_}\nflush_cache = true"),

@@ -203,6 +203,10 @@ fn settings_that_make_no_sense_are_refused() {
     );
     assert_eq!(of(Settings { burst: Some(0), ..one }), "`burst` is 0; give 1 to 1000000");
     assert_eq!(
+        of(Settings { wait: millis(7_200_000), ..one }),
+        "`wait` of 7200s is too long; give at most 1h"
+    );
+    assert_eq!(
         of(Settings::new(2e9)),
         "`rate` is more than a billion per second; give a smaller rate, or a longer `per`"
     );

@@ -98,6 +98,33 @@ fn a_caller_waits_for_its_turn_and_for_every_attempt_with_its_slot_and_pause() {
     assert_eq!(headers(&elapsed), Some(millis(2000 + 100 + 2000)));
 }
 
+/// Three attempts of a second each are three seconds, unless the deadline or `on` is against it.
+#[test]
+fn attempts_that_hang_run_at_once_for_as_long_as_they_can() {
+    let seconds = |text: &str| of(&[("a", text, 1)]).upstreams[0].seconds_that_hang();
+    let retry = "retry = { attempts = 3, budget = false }\n";
+    assert_eq!(seconds(retry), None);
+    assert_eq!(seconds(&format!("{retry}attempt_timeout = '1s'")), Some(3.0));
+    // One runs, to the deadline.
+    assert_eq!(seconds(&format!("{retry}deadline = '1s'")), Some(1.0));
+    assert_eq!(seconds(&format!("{retry}deadline = '1s'\nattempt_timeout = '4s'")), Some(1.0));
+    // The third begins before the deadline, and ends with it.
+    let four = retry.replace('3', "4");
+    assert_eq!(seconds(&format!("{four}deadline = '2s'\nattempt_timeout = '800ms'")), Some(2.0));
+    // Only a 503 is repeated, and there is none.
+    let only = "retry = { attempts = 3, budget = false, on = ['503'] }\nattempt_timeout = '1s'";
+    assert_eq!(seconds(only), Some(1.0));
+    // Nothing of the budget is needed then.
+    assert_eq!(seconds("retry = { on = ['503'] }\nattempt_timeout = '1s'"), Some(1.0));
+    assert_eq!(seconds("retry = {}\nattempt_timeout = '1s'\ndeadline = '9s'"), Some(1.1));
+    // Hedges run beside: two at once to the deadline; and one of a second each beside three.
+    let hedge = "hedge = { delay = '10ms', budget = false }\n";
+    assert_eq!(seconds(&format!("{hedge}deadline = '2s'")), Some(4.0));
+    let both = format!("{retry}hedge = {{ delay = '10ms' }}\nattempt_timeout = '1s'\n");
+    assert_eq!(seconds(&both), Some(4.0));
+    assert_eq!(seconds(&format!("{both}deadline = '1500ms'")), Some(3.0));
+}
+
 #[test]
 fn slots_and_queues_are_enough_up_to_some_latency() {
     let concurrency = |text: &str| Concurrency::of(&policy(text));

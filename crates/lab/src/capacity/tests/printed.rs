@@ -56,7 +56,7 @@ capacity
   a  at most 3 attempts per call (3 by retry), and no budget: stable up to 33 % of what it can serve
      a caller waits at most 4s (deadline)
      while it does not answer at all, 1 of the 3 attempts by retry can begin
-     nothing limits how many attempts run at once: of 100 calls a second that hang, 1200"
+     nothing limits how many attempts run at once: of 100 calls a second that hang, 400"
     );
     let said = lines("attempt_timeout = '1s'\ncoalesce = true\nretry = { max_elapsed = '500ms' }");
     let wait = "a caller waits at most 1.5s for an answer to begin (the last attempt begins within \

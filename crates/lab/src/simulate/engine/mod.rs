@@ -100,8 +100,10 @@ impl World<'_> {
             self.now = at;
             #[cfg(test)]
             self.seen.times.push(at);
-            // The last second is counted to its end.
-            let over = self.seconds() >= self.scenario.duration && event != Event::Second;
+            // The last second is counted to its end, whatever falls due at that very instant.
+            let counted = self.recorder.seconds.len() >= self.scenario.duration as usize;
+            let over =
+                self.seconds() >= self.scenario.duration && counted && event != Event::Second;
             if over && (self.recorder.in_flight == 0 || self.seconds() > last) {
                 break;
             }

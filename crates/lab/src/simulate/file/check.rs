@@ -389,11 +389,11 @@ fn resolve_fault(
             && number >= count
         {
             let message = format!("{name} has no {what} {number}");
-            reader.error(
-                span,
-                message,
-                format!("give 0 to {}: they are counted from 0", count - 1),
-            );
+            let fix = match count {
+                1 => format!("leave `{what}` out: there is only one"),
+                _ => format!("give 0 to {}: they are counted from 0", count - 1),
+            };
+            reader.error(span, message, fix);
             return None;
         }
     }

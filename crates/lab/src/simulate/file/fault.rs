@@ -11,7 +11,7 @@ config::table! {
         /// When.
         at: Duration = duration(), required "add for example `at = \"60s\"`";
         /// For how long.
-        r#for: Duration = duration(), optional "1ms, for what happens at once";
+        r#for: Duration = duration(), optional "for `flush_cache`: it happens at once";
         /// It comes, and goes, within this time.
         ramp: Duration = duration(), default "0s";
         /// Which service.
@@ -62,8 +62,8 @@ pub(super) struct DraftFault {
     pub(super) effect: Effect,
 }
 
-/// What happens at once is over after a millisecond.
-const AT_ONCE: f64 = 0.001;
+/// What happens at once has no length, so nothing is during it.
+const AT_ONCE: f64 = 0.0;
 
 pub(super) fn fault(table: Located<FaultTable>, reader: &mut Reader) -> Option<DraftFault> {
     let (span, table) = (table.span, table.value);

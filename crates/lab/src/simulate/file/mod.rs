@@ -25,7 +25,7 @@ config::table! {
     /// An outage to be simulated: who calls whom, and what goes wrong.
     struct ScenarioTable {
         /// How long clients begin calls.
-        duration: Duration = duration().above_zero(), required "add for example `duration = \"300s\"`";
+        duration: Duration = duration().above_zero().required(), required "add for example `duration = \"300s\"`";
         /// How much of the start is not looked at.
         warmup: Duration = duration(), default "0s";
         /// An answer that takes longer is no good one.

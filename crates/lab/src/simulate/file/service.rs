@@ -63,7 +63,7 @@ config::table! {
         /// How many.
         entries: u32 = integer(1..=10_000_000), required;
         /// For how long.
-        ttl: Duration = duration().above_zero(), required;
+        ttl: Duration = duration().above_zero().required(), required;
         /// How long an answer that is there takes.
         hit: Duration = duration(), default "0s";
     }

@@ -24,9 +24,9 @@ config::table! {
     /// The usual shape of latencies.
     pub(super) struct LogNormalTable {
         /// Half take less.
-        median: Duration = duration().above_zero(), required;
+        median: Duration = duration().above_zero().required(), required;
         /// One in a hundred takes more.
-        p99: Duration = duration().above_zero(), required;
+        p99: Duration = duration().above_zero().required(), required;
     }
 }
 
@@ -46,7 +46,7 @@ config::table! {
     /// A tail that is heavier (`shape` below 1) or lighter (above 1) than the exponential one.
     pub(super) struct WeibullTable {
         /// 63 % take less.
-        scale: Duration = duration().above_zero(), required;
+        scale: Duration = duration().above_zero().required(), required;
         /// The shape.
         shape: f64 = number(0.1..=10.0), required;
     }

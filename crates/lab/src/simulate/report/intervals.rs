@@ -1,7 +1,8 @@
 //! The same scenario with several seeds: means, and how sure they are.
 
 use super::table::Rows;
-use crate::simulate::{Outcome, Phase};
+use crate::simulate::measure::roundest;
+use crate::simulate::{Outcome, Phase, Verdict};
 
 /// A table of the means over several seeds, each with the half-width of its 95 % interval (Student), and
 /// how often the system did not recover, with the interval of Wilson.
@@ -14,29 +15,45 @@ pub fn intervals(outcomes: &[Outcome]) -> String {
         ("calls per second", |it| Some(it.offered as f64 / it.seconds()), Unit::Number),
         ("good answers per second", |it| Some(it.good as f64 / it.seconds()), Unit::Number),
         ("good answers", Phase::success, Unit::Percent),
-        ("attempts per call of a client", |it| Some(it.attempts()), Unit::Number),
-        ("latency p50", |it| Some(it.latency[0]), Unit::Time),
-        ("latency p99", |it| Some(it.latency[1]), Unit::Time),
+        ("attempts per call of a client", Phase::attempts, Unit::Number),
+        ("latency p50", |it| it.latencies().map(|all| roundest(all[0])), Unit::Time),
+        ("latency p99", |it| it.latencies().map(|all| roundest(all[1])), Unit::Time),
         ("callers who wait", |it| Some(it.waiting), Unit::Number),
         ("work for nothing", Phase::wasted, Unit::Percent),
     ];
     for (name, of, unit) in all {
         let cells = first.phases.iter().map(|phase| {
             let values = outcomes.iter().filter_map(|it| it.phase(phase.name)).filter_map(of);
-            unit.show(&values.collect::<Vec<_>>())
+            let values: Vec<_> = values.collect();
+            let said = unit.show(&values);
+            // What some seeds have no value of is not as sure as it looks.
+            let missing = values.len() > 1 && values.len() < outcomes.len();
+            if missing { format!("{said} ({} of {})", values.len(), outcomes.len()) } else { said }
         });
         rows.add(name, cells);
     }
-    let bad = outcomes.iter().filter(|it| !it.verdict.is_good()).count();
-    let (low, high) = wilson(bad, outcomes.len());
-    format!(
-        "{}\n{} seeds; in {bad} it does not recover: {:.0} % (95 % interval {:.0} to {:.0} %)\n",
-        rows.text(),
-        outcomes.len(),
-        100.0 * bad as f64 / outcomes.len() as f64,
+    format!("{}\n{} seeds; {}\n", rows.text(), outcomes.len(), how_often(outcomes))
+}
+
+/// In how many of them it does not recover. Those that end before it can be said are not among them.
+fn how_often(outcomes: &[Outcome]) -> String {
+    let count = |of: fn(Verdict) -> bool| outcomes.iter().filter(|it| of(it.verdict)).count();
+    let unwatched = count(|it| matches!(it, Verdict::NotWatched { .. }));
+    let watched = outcomes.len() - unwatched;
+    let too_short =
+        format!("in {unwatched} it was not watched long enough: make `duration` longer");
+    if watched == 0 {
+        return too_short;
+    }
+    let bad = count(|it| matches!(it, Verdict::DoesNotRecover { .. }));
+    let (low, high) = wilson(bad, watched);
+    let said = format!(
+        "in {bad} it does not recover: {:.0} % (95 % interval {:.0} to {:.0} %)",
+        100.0 * bad as f64 / watched as f64,
         100.0 * low,
         100.0 * high,
-    )
+    );
+    if unwatched == 0 { said } else { format!("{said}; {too_short}") }
 }
 
 #[derive(Clone, Copy)]
@@ -48,7 +65,9 @@ enum Unit {
 
 impl Unit {
     fn show(self, values: &[f64]) -> String {
-        let Some((mean, half)) = mean_and_half_width(values) else { return "-".to_owned() };
+        // One value says nothing of how sure it is.
+        let sure = mean_and_half_width(values).filter(|_| values.len() > 1);
+        let Some((mean, half)) = sure else { return "-".to_owned() };
         match self {
             Self::Number if mean >= 100.0 => format!("{mean:.0} +- {half:.0}"),
             Self::Number => format!("{mean:.2} +- {half:.2}"),

@@ -3,7 +3,7 @@
 use crate::simulate::{ClientPhase, EdgePhase, Outcome, Phase, ServicePhase, Verdict};
 use serde_json::{Map, Value as Json, json};
 
-/// What a run came to as JSON. Times are in seconds.
+/// What a run came to as JSON. Times are in seconds; what has no value, without calls for instance, is null.
 ///
 /// ```
 /// use breakerbox_lab::simulate::{NoOtherFiles, read, report, simulate};
@@ -24,9 +24,10 @@ pub fn json(outcome: &Outcome) -> Json {
         Verdict::Unaffected => ("unaffected", None),
         Verdict::Recovers { after } => ("recovers", Some(after)),
         Verdict::DoesNotRecover { watched } => ("does_not_recover", Some(watched)),
+        Verdict::NotWatched { watched } => ("not_watched_long_enough", Some(watched)),
     };
     let names = match outcome.verdict {
-        Verdict::DoesNotRecover { .. } => "watched",
+        Verdict::DoesNotRecover { .. } | Verdict::NotWatched { .. } => "watched",
         _ => "after",
     };
     let mut verdict = json!({ "is": is });
@@ -44,7 +45,10 @@ pub fn json(outcome: &Outcome) -> Json {
 }
 
 fn phase(phase: &Phase) -> Json {
-    let latency = |[p50, p99, p999]: [f64; 3]| json!({ "p50": p50, "p99": p99, "p99.9": p999 });
+    let latency = |all: Option<[f64; 3]>| {
+        let of = |place: usize| all.map(|all| all[place]);
+        json!({ "p50": of(0), "p99": of(1), "p99.9": of(2) })
+    };
     json!({
         "name": phase.name,
         "from": phase.from,
@@ -59,8 +63,8 @@ fn phase(phase: &Phase) -> Json {
         "unfinished": phase.unfinished,
         "success": phase.success(),
         "waiting": phase.waiting,
-        "latency": latency(phase.latency),
-        "good_latency": latency(phase.good_latency),
+        "latency": latency(phase.latencies()),
+        "good_latency": latency(phase.good_latencies()),
         "wasted": phase.wasted(),
         "clients": phase.clients.iter().map(client).collect::<Vec<_>>(),
         "edges": phase.edges.iter().map(edge).collect::<Vec<_>>(),

@@ -1,5 +1,6 @@
 //! What runs came to, for people.
 
+use crate::simulate::measure::roundest;
 use crate::simulate::{Outcome, Phase};
 use std::fmt::Write as _;
 
@@ -8,7 +9,7 @@ pub fn table(outcome: &Outcome) -> String {
     let phases = &outcome.phases;
     let mut rows = Rows::default();
     rows.add("", phases.iter().map(|it| it.name.to_owned()));
-    rows.add("", phases.iter().map(|it| format!("{:.0} to {:.0} s", it.from, it.to)));
+    rows.add("", phases.iter().map(|it| format!("{} to {} s", time(it.from), time(it.to))));
     rows_of(&mut rows, phases);
     let clients = phases.first().map_or(0, |phase| phase.clients.len());
     for client in (0..clients).filter(|_| clients > 1) {
@@ -56,7 +57,7 @@ pub fn compared(runs: &[(String, Outcome)]) -> String {
         rows_of(&mut rows, &phases);
         rows.add(
             "attempts per call of a client",
-            phases.iter().map(|it| format!("{:.2}", it.attempts())),
+            phases.iter().map(|it| it.attempts().map_or("-".to_owned(), |it| format!("{it:.2}"))),
         );
         rows.add("work for nothing", phases.iter().map(|it| percent(it.wasted())));
         writeln!(text, "{}", rows.text()).expect("a string takes all");
@@ -91,12 +92,12 @@ fn rows_of(rows: &mut Rows, phases: &[Phase]) {
             row(name, &|it| share(of(it), it));
         }
     }
-    row("latency p50", &|it| latency(it.latency[0]));
-    row("latency p99", &|it| latency(it.latency[1]));
-    row("latency p99.9", &|it| latency(it.latency[2]));
-    row("of good answers p50", &|it| latency(it.good_latency[0]));
-    row("of good answers p99", &|it| latency(it.good_latency[1]));
-    row("of good answers p99.9", &|it| latency(it.good_latency[2]));
+    for (place, share) in ["p50", "p99", "p99.9"].into_iter().enumerate() {
+        row(&format!("latency {share}"), &|it| latency(it.latencies(), place));
+    }
+    for (place, share) in ["p50", "p99", "p99.9"].into_iter().enumerate() {
+        row(&format!("of good answers {share}"), &|it| latency(it.good_latencies(), place));
+    }
     row("callers who wait", &|it| format!("{:.1}", it.waiting));
 }
 
@@ -135,9 +136,16 @@ fn percent(share: Option<f64>) -> String {
     share.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0))
 }
 
-fn latency(seconds: f64) -> String {
-    match seconds {
-        0.0 => "-".to_owned(),
+/// To the millisecond, without what is not there.
+fn time(seconds: f64) -> String {
+    let text = format!("{seconds:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn latency(all: Option<[f64; 3]>, place: usize) -> String {
+    let Some(all) = all else { return "-".to_owned() };
+    match roundest(all[place]) {
+        0.0 => "0 ms".to_owned(),
         it if it < 0.01 => format!("{:.2} ms", it * 1e3),
         it if it < 1.0 => format!("{:.0} ms", it * 1e3),
         it => format!("{it:.2} s"),

@@ -1,11 +1,11 @@
 //! `breakerbox simulate`: what happens in an outage.
 
+mod find;
+
 use crate::file::{UNREADABLE, policy_of, read};
 use crate::output::{complain, say};
 use breakerbox::config::{Diagnostic, Policy};
-use breakerbox_lab::simulate::{
-    self, OtherFiles, Outcome, Scenario, Search, Tipping, report, search,
-};
+use breakerbox_lab::simulate::{self, OtherFiles, Outcome, Phase, Scenario, report};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -78,10 +78,10 @@ fn run(arguments: &Arguments, path: &Path) -> Result<bool, String> {
     let (mut scenario, text) = scenario_of(path)?;
     scenario.seed = arguments.seed.unwrap_or(scenario.seed);
     if let Some(what) = arguments.search {
-        return find(&scenario, what, arguments);
+        return find::find(&scenario, what, arguments);
     }
     if let Some(seeds) = arguments.seeds {
-        return several_seeds(&scenario, seeds, arguments);
+        return several_seeds(&name_of(path), &scenario, seeds, arguments);
     }
     let mut all = vec![(name_of(path), scenario.clone())];
     for other in &arguments.compare {
@@ -92,6 +92,7 @@ fn run(arguments: &Arguments, path: &Path) -> Result<bool, String> {
     let mut runs = Vec::new();
     for (name, scenario) in &all {
         let outcome = with_progress(name, scenario, 0)?;
+        warn_of_trouble_before(name, std::slice::from_ref(&outcome));
         runs.push((name.clone(), outcome));
     }
     if arguments.json {
@@ -147,11 +148,17 @@ fn width() -> usize {
     std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(100)
 }
 
-fn several_seeds(scenario: &Scenario, seeds: u64, arguments: &Arguments) -> Result<bool, String> {
+fn several_seeds(
+    name: &str,
+    scenario: &Scenario,
+    seeds: u64,
+    arguments: &Arguments,
+) -> Result<bool, String> {
     let mut outcomes = Vec::new();
     for seed in 0..seeds {
         outcomes.push(with_progress(&format!("seed {} of {seeds}", seed + 1), scenario, seed)?);
     }
+    warn_of_trouble_before(name, &outcomes);
     if arguments.json {
         let runs: Vec<_> = outcomes.iter().map(report::json).collect();
         say(format_args!("{:#}", serde_json::json!({ "seeds": runs })));
@@ -159,6 +166,24 @@ fn several_seeds(scenario: &Scenario, seeds: u64, arguments: &Arguments) -> Resu
         say(report::intervals(&outcomes).trim_end());
     }
     Ok(outcomes.iter().all(|outcome| outcome.verdict.is_good()))
+}
+
+/// A system whose good answers are fewer before anything goes wrong is not well then.
+const WELL: f64 = 0.95;
+
+/// The verdict takes for usual what was before the trouble, however bad that was.
+fn warn_of_trouble_before(name: &str, outcomes: &[Outcome]) {
+    let before = || outcomes.iter().filter_map(|it| it.phase("before"));
+    let sum = |of: fn(&Phase) -> u64| before().map(of).sum::<u64>() as f64;
+    let (good, offered) = (sum(|it| it.good), sum(|it| it.offered));
+    if good < WELL * offered {
+        let share = 100.0 * good / offered;
+        complain(format_args!(
+            "warning: {name}: before the trouble only {share:.1} % of the calls come to a good answer, and the \
+             verdict takes that for usual\n  = fix: find the load that it can stand with `--search load`, or \
+             make `warmup` longer if it only had no time to begin\n"
+        ));
+    }
 }
 
 /// Runs it, and says on a terminal how far it has come.
@@ -180,62 +205,6 @@ fn with_progress(name: &str, scenario: &Scenario, seed: u64) -> Result<Outcome, 
         let _ = write!(std::io::stderr(), "\r\x1b[K");
     }
     outcome.map_err(|error| format!("error: {error}"))
-}
-
-fn find(scenario: &Scenario, what: What, arguments: &Arguments) -> Result<bool, String> {
-    let searches: &[(&str, Search)] = match what {
-        What::Load => &[("load", Search::Load)],
-        What::Fault => &[
-            ("length of the fault", Search::FaultLength),
-            ("size of the fault", Search::FaultSize),
-        ],
-    };
-    if matches!(what, What::Fault) && scenario.faults.is_empty() {
-        return Err("error: the scenario has no `fault` to make longer and larger".into());
-    }
-    if scenario.trouble().is_none() {
-        return Err(
-            "error: nothing goes wrong in the scenario: give it a `fault` to search with".into()
-        );
-    }
-    let mut found = Vec::new();
-    for (name, what) in searches {
-        let mut tried = |factor: f64, recovers: bool| {
-            if !arguments.json {
-                let how = if recovers { "recovers" } else { "does not recover" };
-                say(format_args!("{factor:8.3} times the {name}: {how}"));
-            }
-        };
-        let seeds = arguments.seeds.unwrap_or(1);
-        let tipping =
-            search(scenario, *what, seeds, &mut tried).map_err(|it| format!("error: {it}"))?;
-        if !arguments.json {
-            say(format_args!("{}\n", sentence(name, tipping)));
-        }
-        let Tipping { recovers, stays } = tipping;
-        found.push(
-            serde_json::json!({ "of": name, "recovers": recovers, "does_not_recover": stays }),
-        );
-    }
-    if arguments.json {
-        say(format_args!("{:#}", serde_json::json!({ "search": found })));
-    }
-    Ok(true)
-}
-
-fn sentence(name: &str, tipping: Tipping) -> String {
-    match tipping {
-        Tipping { recovers: Some(good), stays: Some(bad) } => {
-            format!("recovers with {good:.3} times the {name}, and no longer with {bad:.3} times")
-        }
-        Tipping { recovers: Some(good), stays: None } => {
-            format!("recovers with {good:.0} times the {name} still, the most that was tried")
-        }
-        Tipping { stays, .. } => format!(
-            "does not recover with {:.3} times the {name} either, the least that was tried",
-            stays.unwrap_or(0.0)
-        ),
-    }
 }
 
 /// A scenario, or the one at hand with another policy.
