@@ -1,5 +1,6 @@
 //! What is counted while a scenario runs.
 
+use super::stuck::Stuck;
 use breakerbox::core::pipeline::Rejection;
 use hdrhistogram::Histogram;
 
@@ -145,6 +146,8 @@ pub(super) struct Recorder {
     /// Of the calls that began in each second those that came to a good answer in time, whenever that was,
     /// and all of them.
     pub(super) begun: Vec<(u32, u32)>,
+    /// Users who wait for an answer.
+    pub(super) stuck: Stuck,
     second: Second,
     latencies: Histogram<u64>,
     pub(super) open: u32,
@@ -171,6 +174,7 @@ impl Recorder {
             services: vec![[ServiceCounts::default(); PHASES]; scenario.services.len()],
             seconds: Vec::new(),
             begun: vec![(0, 0); scenario.duration as usize + 1],
+            stuck: Stuck::new(scenario),
             second: Second::default(),
             latencies: histogram(),
             open: 0,
@@ -211,6 +215,7 @@ impl Recorder {
     /// A call that began at `begun` has ended; `good` where it came to a success.
     pub(super) fn ends(&mut self, client: u32, begun: f64, now: f64, class: Class) {
         self.in_flight -= 1;
+        self.stuck.waited(client, begun, now);
         let took = now - begun;
         let class =
             if class == Class::Good && took > self.good_within { Class::Late } else { class };
@@ -245,7 +250,8 @@ impl Recorder {
     }
 
     /// A call that began at `begun` is still under way when all is over.
-    pub(super) fn never_ends(&mut self, begun: f64) {
+    pub(super) fn never_ends(&mut self, client: u32, begun: f64) {
+        self.stuck.waited(client, begun, self.end);
         let Some(phase) = self.phase(begun) else { return };
         let counts = &mut self.phases[phase];
         counts.unfinished += 1;

@@ -14,6 +14,7 @@ mod random;
 pub mod report;
 mod scenario;
 mod search;
+mod stuck;
 
 pub use distribution::Distribution;
 pub use file::{NoOtherFiles, OtherFiles, read, schema};

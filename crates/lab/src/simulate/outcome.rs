@@ -295,11 +295,17 @@ fn verdict(scenario: &Scenario, recorder: &Recorder) -> Verdict {
     let before = &recorder.phases[0];
     let usual = if before.offered > 0 { before.good as f64 / before.offered as f64 } else { 1.0 };
     let seconds = &recorder.seconds;
+    // Nothing else shows users who wait, and therefore make no calls.
+    let stuck = recorder.stuck.shares();
+    let (begin, end) = (scenario.warmup as usize, (from as usize).saturating_sub(TOGETHER));
+    let usually = stuck.get(begin..=end).filter(|it| !it.is_empty());
+    let usually = usually.map_or(0.0, |it| it.iter().sum::<f64>() / it.len() as f64);
     // By when calls began: late answers to what came before must not hide what goes wrong now.
     let goes_well = |start: usize| {
         let together = recorder.begun.iter().skip(start).take(TOGETHER);
         let (good, offered) = together.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
-        f64::from(good) >= WELL * usual * f64::from(offered)
+        let few_wait = stuck.get(start).is_none_or(|share| *share <= usually + (1.0 - WELL));
+        few_wait && f64::from(good) >= WELL * usual * f64::from(offered)
     };
     let (first, last) = (from as usize, first_after(to));
     let full = |start: &usize| start + TOGETHER <= seconds.len();

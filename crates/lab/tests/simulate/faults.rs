@@ -269,3 +269,29 @@ fn a_storm_of_retries_keeps_itself_alive_and_a_budget_ends_it() {
     let calm = run(&text("budget = { ratio = 0.1, start = 10 }"));
     assert!(calm.verdict.is_good(), "{}", calm.verdict);
 }
+
+/// Users without a timeout, some of whom meet a black hole.
+fn users_meet_a_black_hole(give_up: &str, share: &str) -> Outcome {
+    run(&format!(
+        "
+        duration = '60s'
+        client.people = {{ users = 20, think = '100ms', calls = 'api' {give_up} }}
+        service.api = {{ workers = 40, time = '10ms', endpoints = 4 }}
+        fault = [{{ at = '20s', for = '10s', service = 'api', black_hole = true {share} }}]
+        "
+    ))
+}
+
+#[test]
+fn users_who_wait_for_ever_have_not_recovered() {
+    for share in ["", ", endpoint = 0"] {
+        let outcome = users_meet_a_black_hole("", share);
+        assert!(outcome.unfinished > 0);
+        assert_eq!(outcome.verdict, Verdict::DoesNotRecover { watched: 30.0 }, "{share}");
+        let outcome = users_meet_a_black_hole(", give_up = '1s'", share);
+        assert_eq!(outcome.verdict, Verdict::Recovers { after: 0.0 }, "{share}");
+    }
+    // They are back when they have given up.
+    let outcome = users_meet_a_black_hole(", give_up = '20s'", "");
+    assert!(matches!(outcome.verdict, Verdict::Recovers { after } if (5.0..20.0).contains(&after)));
+}

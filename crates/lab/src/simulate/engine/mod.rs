@@ -117,8 +117,10 @@ impl World<'_> {
     /// What is still under way when all is over.
     fn count_unfinished(&mut self) {
         for flight in self.flights.iter() {
-            if flight.call.is_running() && matches!(flight.role, Role::Client { .. }) {
-                self.recorder.never_ends(flight.begun.as_nanos() as f64 / 1e9);
+            if flight.call.is_running()
+                && let Role::Client { client, .. } = flight.role
+            {
+                self.recorder.never_ends(client, flight.begun.as_nanos() as f64 / 1e9);
             }
         }
     }
