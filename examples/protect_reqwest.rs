@@ -1,12 +1,15 @@
 //! How do I protect a reqwest client?
 //!
-//! An answer is not yet a success: the classification says that a 5xx is a failure.
+//! With one line: the layer is a middleware of reqwest-middleware (and a Tower layer around
+//! `reqwest::Client`, for those who use that). It knows what answers mean: a 5xx is a failure, 429 is not,
+//! what may be repeated is, bodies and `Retry-After` included. `ClientLayer::standard("posts")` is the
+//! stack that most clients want; this one has a breaker alone, so that its work can be seen.
 
 use axum::http::StatusCode;
 use axum::{Router, routing::get};
 use breakerbox::clock::ManualClock;
-use breakerbox::{Breaker, Error, Outcome};
-use reqwest::Response;
+use breakerbox::http::ClientLayer;
+use breakerbox::{Error, Pipeline, breaker};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -26,38 +29,35 @@ async fn serve() -> Result<String, Failure> {
     Ok(url)
 }
 
-fn classify(result: &Result<Response, reqwest::Error>) -> Outcome {
-    match result {
-        Ok(response) if response.status().is_server_error() => Outcome::Failure,
-        // The server asks for less, which says nothing about its health.
-        Ok(response) if response.status() == 429 => Outcome::Ignored,
-        Ok(_) => Outcome::Success,
-        Err(_) => Outcome::Failure,
-    }
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
     // Time passes when it is told to, so that nobody waits for this example.
     let clock = ManualClock::new();
-    let breaker = Breaker::builder("posts")
-        .consecutive_failures(3)
-        .open_for(Duration::from_secs(30))
+    let posts = Pipeline::builder("posts")
+        .breaker(breaker::Settings {
+            consecutive_failures: Some(3),
+            open_for: Some(Duration::from_secs(30).into()),
+            ..breaker::Settings::default()
+        })
         .clock(clock.clone())
-        .attempt_timeout(Duration::from_secs(3))
         .build()?;
-    let (client, url) = (reqwest::Client::new(), serve().await?);
+    let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new())
+        .with(ClientLayer::new(posts.clone()))
+        .build();
 
+    let url = serve().await?;
     for _ in 0..6 {
-        match breaker.classify(classify).call(|| client.get(&url).send()).await {
+        match client.get(&url).send().await {
             Ok(response) => println!("{}: {}", response.status(), response.text().await?),
-            Err(Error::Rejected(why)) => {
-                println!("{why}");
-                clock.advance(why.retry_after().unwrap_or_default());
+            // What the pipeline says itself is an error of a middleware.
+            Err(reqwest_middleware::Error::Middleware(error)) => {
+                println!("{error}");
+                let error = error.downcast_ref::<Error<reqwest::Error>>();
+                clock.advance(error.and_then(Error::retry_after).unwrap_or_default());
             }
-            Err(error) => println!("{error}"),
+            Err(reqwest_middleware::Error::Reqwest(error)) => println!("{error}"),
         }
     }
-    println!("the circuit is {}", breaker.state());
+    println!("the circuit is {}", posts.breaker_state().ok_or("it has a breaker")?);
     Ok(())
 }

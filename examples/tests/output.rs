@@ -63,6 +63,52 @@ fn a_reqwest_client_leaves_a_failing_server_alone_until_it_works() {
 }
 
 #[test]
+fn a_hyper_client_sends_a_body_again_and_says_which_attempt_it_is() {
+    assert_eq!(
+        output("hyper_client"),
+        "the server gets \"a post\", attempt 1\n\
+         the server gets \"a post\", attempt 2\n\
+         200 OK: stored\n\
+         repeated 1 time\n\
+         client error (Connect)\n\
+         repeated 3 times\n"
+    );
+}
+
+#[test]
+fn an_axum_server_limits_its_clients_and_says_how_it_is() {
+    assert_eq!(
+        output("axum_layers"),
+        r#"/report for ann: 200
+42
+/report for bob: 504 (deadline)
+{"error":"The request ran into its deadline.","reason":"deadline"}
+/report for ann: 200
+/report for ann: 429 (rate_limited)
+{"error":"The rate limit is reached.","reason":"rate_limited"}
+/health for ann: 200
+{"healthy":true,"breakers":{"database":{"state":"closed"}}}
+/health for ann: 503
+{"healthy":false,"breakers":{"database":{"state":"isolated"}}}
+"#
+    );
+}
+
+#[test]
+fn a_grpc_client_leaves_a_failing_server_alone_until_it_works() {
+    assert_eq!(
+        output("grpc"),
+        "first: it works; the circuit is closed\n\
+         watching: true\n\
+         beside it: Unavailable: As many requests as may run at once are under way.; the circuit is closed\n\
+         watching: false\n\
+         down: Unavailable: I have no database; the circuit is open\n\
+         open: Unavailable: The circuit breaker of the upstream is open.; the circuit is open\n\
+         tested: it works; the circuit is closed\n"
+    );
+}
+
+#[test]
 fn an_axum_route_answers_with_a_message_while_its_upstream_is_down() {
     let down = r#"503 {"message":"Service temporarily unavailable. Please try again later."}"#;
     assert_eq!(

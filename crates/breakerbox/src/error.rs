@@ -68,11 +68,12 @@ impl Error<Box<dyn std::error::Error + Send + Sync>> {
     /// boxed already. Layers of tower that ask for that take it from `map_err(Error::boxed)`.
     ///
     /// ```
+    /// # #[cfg(feature = "tower")]
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     /// use breakerbox::tower::BulkheadLayer;
     /// use breakerbox::{Error, bulkhead};
     /// use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
     ///
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
     /// let service = ServiceBuilder::new()
     ///     .load_shed()
     ///     .map_err(Error::<BoxError>::boxed)
@@ -81,6 +82,7 @@ impl Error<Box<dyn std::error::Error + Send + Sync>> {
     ///     .service(service_fn(async |_: ()| Ok::<_, std::io::Error>(1)));
     /// assert_eq!(service.oneshot(()).await?, 1);
     /// # Ok(()) }
+    /// # #[cfg(not(feature = "tower"))] fn main() {}
     /// ```
     pub fn boxed(self) -> Box<dyn std::error::Error + Send + Sync> {
         match self {

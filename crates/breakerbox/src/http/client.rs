@@ -78,11 +78,14 @@ pub(super) struct With<W, D, K, H> {
     pub(super) tells: bool,
 }
 
+/// Whether requests of this path may be sent again.
+type MayRepeat = dyn Fn(&str) -> bool + Send + Sync;
+
 /// Which requests may be sent again, though they may have been received.
 #[derive(Clone)]
 pub(super) struct Repeats {
     methods: Arc<[Method]>,
-    paths: Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>,
+    paths: Option<Arc<MayRepeat>>,
 }
 
 impl Repeats {

@@ -31,7 +31,7 @@ pub fn health<C: Clock>(registry: &Registry<C>) -> Response<Bytes> {
         healthy &= !matches!(snapshot.state, State::Open | State::Isolated);
         let mut shown = Map::new();
         shown.insert("state".to_owned(), Value::from(snapshot.state.name()));
-        if let Some(wait) = snapshot.retry_after {
+        if let Some(wait) = snapshot.retry_after.filter(|wait| !wait.is_zero()) {
             let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             shown.insert("retry_after_ms".to_owned(), Value::from(millis));
         }

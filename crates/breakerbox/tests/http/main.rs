@@ -1,7 +1,13 @@
 //! The layers for HTTP, on tokio's paused time.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod bodies;
 mod client;
+#[cfg(all(feature = "axum", feature = "tonic"))]
+mod conversions;
 mod grpc;
+#[cfg(feature = "reqwest-middleware")]
+mod reqwests;
 mod server;
 mod support;

@@ -49,7 +49,15 @@ macro_rules! for_every_layer {
             .chaos(chaos)
             .attempt_timeout(LONG)
             .build();
-        $check("pipeline", &PipelineLayer::new(all.expect("good")));
+        let all = all.expect("good");
+        $check("pipeline", &PipelineLayer::new(all.clone()));
+        #[cfg(feature = "http")]
+        {
+            use crate::over_http::OverHttp;
+            use breakerbox::http::{ClientLayer, ServerLayer};
+            $check("pipeline", &OverHttp(ClientLayer::new(all.clone()).hints(breakerbox::NoHints)));
+            $check("server", &OverHttp(ServerLayer::new(all)));
+        }
     }};
 }
 
