@@ -64,6 +64,8 @@
 //! - `cache`: [`SharedCalls`] that keep answers.
 //! - `tower`: [`tower`] layers.
 //! - `http`: [`http`] layers, for clients and servers of HTTP and gRPC.
+//! - `reqwest`, `reqwest-middleware`: the same for clients of reqwest.
+//! - `axum`: errors as responses of axum. `tonic`: clients of tonic, and errors as its statuses.
 //! - `config`: reading configuration files.
 
 pub mod breaker;
