@@ -1,0 +1,6 @@
+//! Each example with the real server it is about, which is stopped and started again meanwhile.
+
+mod postgres;
+mod redis;
+mod running;
+mod server;
