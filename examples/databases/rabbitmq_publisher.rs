@@ -159,9 +159,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     please("stop the broker").await?;
     confirmed += publish_all(&mut publisher, 11..=1000).await;
     please("start the broker again").await?;
-    let later = publisher.drain().await;
+    let mut later = publisher.drain().await;
     println!("from the outbox: {later} confirmed");
     confirmed += publish_all(&mut publisher, 1001..=1010).await;
+    later += publisher.drain().await;
 
     let stats = publisher.broker.stats();
     println!("the broker was left alone {} times", stats.rejected("breaker_open"));

@@ -68,8 +68,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _gone = self.child.kill();
         let _gone = self.child.wait();
-        if std::thread::panicking() {
-            eprintln!("--- the example printed:\n{}", self.printed);
-        }
+        // Shown where the test fails, or with `--nocapture`.
+        println!("{}", self.printed);
     }
 }
