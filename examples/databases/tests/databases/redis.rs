@@ -28,8 +28,8 @@ fn a_cache_that_hangs_is_a_cache_that_misses() {
     let opened = "-- closed to open, consecutive failures\n";
     let (waited, free) = during.split_once(opened).expect("the circuit opens");
     assert_eq!(waited.matches("post 7 from the source, without a cache, after ").count(), 4);
-    // The fifth waits too, and tells after the circuit has opened.
-    assert_eq!(free.matches("post 7 from the source, without a cache, after ").count(), 4);
+    // The fifth waits too, and tells after the circuit has opened. There may be probes among the others.
+    assert!(free.matches("post 7 from the source, without a cache, after ").count() >= 4);
 
     server.signal(Signal::CONT);
     example.enter();
