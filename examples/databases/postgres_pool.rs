@@ -13,7 +13,7 @@
 use breakerbox::retry::{self, When};
 use breakerbox::{Error, EventKind, Outcome, Pipeline, State, breaker, bulkhead};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use std::fmt::Display;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -21,6 +21,8 @@ use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::task::JoinSet;
 
 const CONNECTIONS: u32 = 4;
+const TABLE: &str = "drop table if exists breakerbox_items;
+    create table breakerbox_items (id int primary key, name text, stock int)";
 
 /// The classes of errors that are the database's own: the connection (08), its resources (53300: too many
 /// connections), its operator (57P01, 57P03: stops and starts; 57014: timeouts), the disks, its bugs.
@@ -34,7 +36,7 @@ fn health<T>(result: &Result<T, sqlx::Error>) -> Outcome {
         // That cannot mean a busy pool here: the bulkhead lets no more in than there are connections.
         Err(Io(_) | Tls(_) | Protocol(_) | PoolTimedOut) => Outcome::Failure,
         Err(PoolClosed) => Outcome::Ignored, // by ourselves
-        Err(Database(error)) => match error.code().as_deref() {
+        Err(Database(_)) => match code(result).as_deref() {
             // Rolled back for the sake of another transaction: that is how it is meant to work.
             Some("40001" | "40P01") => Outcome::Ignored,
             Some(code) if SYSTEM.iter().any(|class| code.starts_with(class)) => Outcome::Failure,
@@ -45,24 +47,20 @@ fn health<T>(result: &Result<T, sqlx::Error>) -> Outcome {
     }
 }
 
+/// The code of what the database said no with.
+fn code<T>(result: &Result<T, sqlx::Error>) -> Option<Cow<'_, str>> {
+    result.as_ref().err()?.as_database_error()?.code()
+}
+
 /// Whether nothing of it has happened: it was rolled back, or never got to the database.
 fn undone<T>(result: &Result<T, sqlx::Error>) -> bool {
-    match result {
-        Err(sqlx::Error::PoolTimedOut) => true,
-        Err(sqlx::Error::Database(error)) => {
-            matches!(error.code().as_deref(), Some("40001" | "40P01" | "53300" | "57P03"))
-        }
-        _ => false,
-    }
+    matches!(result, Err(sqlx::Error::PoolTimedOut))
+        || matches!(code(result).as_deref(), Some("40001" | "40P01" | "53300" | "57P03"))
 }
 
 /// Whether the connection broke. A write may have been committed before it did, so only reads go on.
 fn cut_off<T>(result: &Result<T, sqlx::Error>) -> bool {
-    match result {
-        Err(sqlx::Error::Io(_)) => true,
-        Err(sqlx::Error::Database(error)) => error.code().as_deref() == Some("57P01"),
-        _ => false,
-    }
+    matches!(result, Err(sqlx::Error::Io(_))) || code(result).as_deref() == Some("57P01")
 }
 
 struct Items {
@@ -108,7 +106,8 @@ impl Items {
     }
 
     async fn find(&self, id: i32) -> Result<String, Error<sqlx::Error>> {
-        let query = || sqlx::query_scalar("select name from items where id = $1").bind(id);
+        let query =
+            || sqlx::query_scalar("select name from breakerbox_items where id = $1").bind(id);
         let call = self.pipeline.protect().classify(health);
         let call = call.retry_if(|result| undone(result) || cut_off(result));
         call.call(|| query().fetch_one(self.pool())).await
@@ -116,7 +115,8 @@ impl Items {
 
     async fn add(&self, id: i32, name: &str) -> Result<(), Error<sqlx::Error>> {
         let call = self.pipeline.protect().classify(health).retry_if(undone);
-        let query = || sqlx::query("insert into items values ($1, $2, 10)").bind(id).bind(name);
+        let query =
+            || sqlx::query("insert into breakerbox_items values ($1, $2, 10)").bind(id).bind(name);
         call.call(async || query().execute(self.pool()).await.map(|_| ())).await
     }
 
@@ -128,14 +128,14 @@ impl Items {
             attempts += 1;
             async move {
                 let mut ours = self.pool().begin_with("begin isolation level serializable").await?;
-                let stock = sqlx::query_scalar("select stock from items where id = $1").bind(id);
-                let stock: i32 = stock.fetch_one(&mut *ours).await?;
+                let stock = "select stock from breakerbox_items where id = $1";
+                let stock: i32 = sqlx::query_scalar(stock).bind(id).fetch_one(&mut *ours).await?;
+                let update = "update breakerbox_items set stock = $2 where id = $1";
+                let update = || sqlx::query(update).bind(id).bind(stock - 1);
                 if attempts == 1 {
-                    let theirs = sqlx::query("update items set stock = stock - 1 where id = $1");
-                    theirs.bind(id).execute(self.pool()).await?;
+                    update().execute(self.pool()).await?;
                 }
-                let update = sqlx::query("update items set stock = $2 where id = $1");
-                update.bind(id).bind(stock - 1).execute(&mut *ours).await?;
+                update().execute(&mut *ours).await?;
                 ours.commit().await.map(|()| attempts)
             }
         })
@@ -153,22 +153,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Ok(url) = std::env::var("DATABASE_URL") else {
         return Err("set DATABASE_URL; the top of this example says how to start a server".into());
     };
-    let items = Items::new(&url)?;
+    let items = Arc::new(Items::new(&url)?);
     println!("{}", items.pipeline);
     items.pipeline.on_event(|event| {
         if let EventKind::Transition(change) = &event.kind {
             println!("-- {} to {}, {}", change.from, change.to, change.cause);
         }
     });
-    let items = Arc::new(items);
-    let table =
-        "drop table if exists items; create table items (id int primary key, name text, stock int)";
-    sqlx::raw_sql(table).execute(items.pool()).await?;
+    sqlx::raw_sql(TABLE).execute(items.pool()).await?;
     items.add(1, "a lamp").await?;
     println!("item 1 is {}", items.find(1).await?);
 
     // None of these is an outage.
-    println!("item 1 is a chair: {}", outcome(items.add(1, "a chair").await.map(|()| "added")));
+    let chair = items.add(1, "a chair").await.map(|()| "added".to_owned());
+    println!("item 1 is a chair: {}", outcome(chair));
     println!("item 2 is {}", outcome(items.find(2).await));
     println!("one taken with {} attempts, the first was rolled back", items.take_one(1).await?);
     let failures = items.pipeline.stats().breaker.map_or(0, |breaker| breaker.failures);
@@ -184,8 +182,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("of 20 callers at once {served} were served, {} rejected", 20 - served);
 
     please("stop the server").await?;
-    // A pool of its own would let every caller wait for its `acquire_timeout`.
-    while !matches!(items.pipeline.breaker_state(), Some(State::Open)) {
+    // The pool alone would let every caller wait for its `acquire_timeout`.
+    while items.pipeline.breaker_state() != Some(State::Open) {
         println!("item 1 is {}", outcome(items.find(1).await));
     }
     let (asked, began) = (items.asked.load(Ordering::Relaxed), Instant::now());
@@ -207,6 +205,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn outcome<T: Display>(result: Result<T, Error<sqlx::Error>>) -> String {
-    result.map_or_else(|error| format!("unknown: {error}"), |value| value.to_string())
+fn outcome(result: Result<String, Error<sqlx::Error>>) -> String {
+    result.unwrap_or_else(|error| format!("unknown: {error}"))
 }

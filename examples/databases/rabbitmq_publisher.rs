@@ -22,17 +22,14 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 
 const QUEUE: &str = "breakerbox-published";
-/// So many messages wait at most. Of more, callers are told that they are not taken.
+/// So many messages wait at most.
 const OUTBOX: usize = 1000;
 
-/// What became of a message.
+/// Who has a message.
 enum Published {
-    /// The broker has it, on its disk.
-    Confirmed,
-    /// It waits in the outbox.
-    Kept,
-    /// Nobody has it but the caller.
-    Refused,
+    Confirmed, // the broker, on its disk
+    Kept,      // the outbox
+    Refused,   // nobody but the caller
 }
 
 /// An answer is not yet a success: the broker may say no.

@@ -26,11 +26,8 @@ fn start(programs: &Path, folder: &Path, as_nobody: bool, port: u16) -> Server {
         "-c",
         "dynamic_shared_memory_type=mmap",
     ]);
-    Server::start(
-        &mut server,
-        &folder.join("log"),
-        "database system is ready to accept connections",
-    )
+    let ready = |said: &str| said.contains("database system is ready to accept connections");
+    Server::start(&mut server, &folder.join("log"), ready)
 }
 
 #[test]

@@ -14,8 +14,8 @@ fn a_cache_that_hangs_is_a_cache_that_misses() {
     let mut redis = command(&program, as_nobody);
     redis.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"]);
     redis.arg(folder.path());
-    let server =
-        Server::start(&mut redis, &folder.path().join("log"), "Ready to accept connections");
+    let ready = |said: &str| said.contains("Ready to accept connections");
+    let server = Server::start(&mut redis, &folder.path().join("log"), ready);
 
     let mut example =
         Running::start("redis_cache", "REDIS_URL", &format!("redis://127.0.0.1:{port}"));

@@ -1,6 +1,6 @@
 //! A real server on a free port, with its data in a temporary folder. It ends with the test, whatever happens.
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, geteuid, kill_process, kill_process_group};
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::unix::fs::chown;
@@ -45,7 +45,10 @@ pub(crate) fn free_port() -> u16 {
 /// A temporary folder that `nobody` may write to where the test is run by root.
 pub(crate) fn folder() -> (TempDir, bool) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let as_nobody = chown(folder.path(), Some(NOBODY), Some(NOBODY)).is_ok();
+    let as_nobody = geteuid().is_root();
+    if as_nobody {
+        chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("root may give files away");
+    }
     (folder, as_nobody)
 }
 
@@ -68,8 +71,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it, and waits until its log has a line with `ready`.
-    pub(crate) fn start(command: &mut Command, log: &Path, ready: &str) -> Self {
+    /// Starts it, and waits until it is `ready` by what it has said.
+    pub(crate) fn start(command: &mut Command, log: &Path, ready: impl Fn(&str) -> bool) -> Self {
         let output = File::create(log).expect("a log can be written");
         let errors = output.try_clone().expect("a file can be opened twice");
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
@@ -85,7 +88,7 @@ impl Server {
         let began = Instant::now();
         loop {
             let said = fs::read_to_string(log).unwrap_or_default();
-            if said.contains(ready) {
+            if ready(&said) {
                 return server;
             }
             let ended = server.child.try_wait().expect("a child can be asked for");
