@@ -14,6 +14,7 @@ use breakerbox::retry::{self, When};
 use breakerbox::{Error, EventKind, Outcome, Pipeline, State, breaker, bulkhead};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use std::borrow::Cow;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -143,9 +144,12 @@ impl Items {
     }
 }
 
-async fn please(what: &str) -> std::io::Result<()> {
+async fn please(what: &str) -> io::Result<()> {
     println!("now {what} and press Enter");
-    BufReader::new(stdin()).read_line(&mut String::new()).await.map(|_| ())
+    match BufReader::new(stdin()).read_line(&mut String::new()).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -185,6 +189,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The pool alone would let every caller wait for its `acquire_timeout`.
     while items.pipeline.breaker_state() != Some(State::Open) {
         println!("item 1 is {}", outcome(items.find(1).await));
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let (asked, began) = (items.asked.load(Ordering::Relaxed), Instant::now());
     let first = items.find(1).await;

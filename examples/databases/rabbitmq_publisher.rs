@@ -17,6 +17,7 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
 use std::collections::{BTreeSet, VecDeque};
+use std::io;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
@@ -125,9 +126,12 @@ async fn connect(url: &str) -> Result<(Connection, Channel), lapin::Error> {
     Ok((connection, channel))
 }
 
-async fn please(what: &str) -> std::io::Result<()> {
+async fn please(what: &str) -> io::Result<()> {
     println!("now {what} and press Enter");
-    BufReader::new(stdin()).read_line(&mut String::new()).await.map(|_| ())
+    match BufReader::new(stdin()).read_line(&mut String::new()).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -115,7 +115,10 @@ async fn slow_query(id: u32) -> io::Result<String> {
 
 async fn please(what: &str) -> io::Result<()> {
     println!("now {what} and press Enter");
-    BufReader::new(stdin()).read_line(&mut String::new()).await.map(|_| ())
+    match BufReader::new(stdin()).read_line(&mut String::new()).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
