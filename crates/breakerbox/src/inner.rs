@@ -4,12 +4,13 @@ use crate::breaker::{Answer, Recover};
 use crate::clock::Clock;
 use crate::events::{Listeners, RemoveListener};
 use crate::{Error, Event, EventKind, ListenerId, Name, Rejection, Timeout, TimeoutKind};
-use breakerbox_core::breaker::{self, Cause, Control, Memory, Transition};
+use breakerbox_core::breaker::{self, Cause, Control, Memory, Snapshot, Transition};
 use breakerbox_core::pipeline::{
     Action, Call, End, Ending, Event as Step, Hint, Notice, Pipeline, Rejection as Why, Start,
 };
 use breakerbox_core::{Histogram, Timestamp};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 pub struct Inner<C> {
     pub(crate) name: Name,
@@ -89,6 +90,21 @@ impl<C: Clock> Inner<C> {
     /// The breaker of the only endpoint there is.
     pub(crate) fn breaker(&self) -> &breaker::Breaker {
         self.pipeline.endpoints().breaker(0).expect("a builder makes pipelines with a breaker")
+    }
+
+    /// By how much the clock may lag behind that of somebody who waits as long as we say: one tick of a
+    /// coarse one.
+    pub(crate) fn lag(&self) -> Duration {
+        Some(self.clock.tick()).filter(|tick| *tick > Duration::from_nanos(1)).unwrap_or_default()
+    }
+
+    /// What a breaker has counted, with a wait that is long enough.
+    pub(crate) fn snapshot(&self, breaker: &breaker::Breaker) -> Snapshot {
+        let mut snapshot = breaker.snapshot(self.clock.now());
+        if let Some(wait) = snapshot.retry_after.as_mut().filter(|wait| !wait.is_zero()) {
+            *wait += self.lag();
+        }
+        snapshot
     }
 
     /// Begins a call of which nothing else is known.
@@ -261,7 +277,7 @@ impl<C: Clock> Inner<C> {
             }
             End::Rejected(why) => {
                 count(&self.rare.rejected[why.number()]);
-                let rejection = Rejection::new(self.name.clone(), why);
+                let rejection = Rejection::new(self.name.clone(), why.later_by(self.lag()));
                 self.tell(|| EventKind::Rejected(rejection.clone()));
                 Stopped::Rejected(rejection)
             }

@@ -204,7 +204,7 @@ impl<C: Clock> Breaker<C> {
     /// Counts, rates and latencies.
     pub fn stats(&self) -> Stats {
         self.inner.settle(self.inner.breaker());
-        Stats::new(&self.inner, self.inner.breaker().snapshot(self.inner.clock.now()))
+        Stats::new(&self.inner, self.inner.snapshot(self.inner.breaker()))
     }
 
     /// Opens, isolates, closes or disables the breaker by hand.

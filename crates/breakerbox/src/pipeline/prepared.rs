@@ -87,7 +87,9 @@ impl<'a, C: Clock, M, K, H, F> PipelineCall<'a, C, M, K, H, F> {
     }
 
     /// Whether a result that is not a success is worth another attempt, in place of what the retry
-    /// settings say. A local rejection is never asked about.
+    /// settings say. Of a local rejection and of an attempt timeout there is no result: whether those are
+    /// repeated the settings say. What must not be done twice is for [`call_once`](Self::call_once), or for
+    /// settings [without](crate::retry::When::without) timeouts.
     pub fn retry_if<T, E, R>(self, again: R) -> PipelineCall<'a, C, M, K, RetryIf<H, R>, F>
     where
         R: Fn(&Result<T, E>) -> bool,

@@ -96,7 +96,7 @@ impl PipelineStats {
         let (pipeline, rare) = (&inner.pipeline, &inner.rare);
         let (hedges, hedges_won, hedges_lost) = pipeline.hedges();
         Self {
-            breaker: pipeline.endpoints().breaker(0).map(|it| it.snapshot(now)),
+            breaker: pipeline.endpoints().breaker(0).map(|it| inner.snapshot(it)),
             keyed_breakers: pipeline.keyed_breakers().map(|it| (it.len(), it.evicted())),
             bulkhead: pipeline.bulkhead().map(|it| it.snapshot()),
             adaptive_limit: pipeline.adaptive_limit().map(|it| it.snapshot()),

@@ -5,6 +5,7 @@ mod busy;
 mod cancellation;
 mod chaos;
 mod hedges;
+mod lag;
 mod limits;
 mod order;
 mod retries;

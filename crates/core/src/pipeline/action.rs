@@ -294,6 +294,18 @@ impl Rejection {
         }
     }
 
+    /// The same, where what is to be waited for is waited for so much longer: for drivers whose clock lags
+    /// behind that of whoever waits.
+    #[must_use]
+    pub fn later_by(mut self, longer: Duration) -> Self {
+        if let Self::BreakerOpen { retry_after: Some(wait), .. }
+        | Self::RateLimited { retry_after: Some(wait) } = &mut self
+        {
+            *wait = wait.saturating_add(longer);
+        }
+        self
+    }
+
     /// The kind that a retry policy may name.
     pub const fn failure(&self) -> Option<Failure> {
         match self {

@@ -66,6 +66,8 @@ pub struct When {
     kinds: u16,
     statuses: Vec<(u16, u16)>,
     grpc: u32,
+    /// Not these, whatever else is said.
+    except: Vec<Failure>,
 }
 
 impl Default for When {
@@ -78,7 +80,14 @@ impl Default for When {
 impl When {
     /// Nothing is repeated, until it is added.
     pub fn nothing() -> Self {
-        Self { failure: false, unspecified: false, kinds: 0, statuses: Vec::new(), grpc: 0 }
+        Self {
+            failure: false,
+            unspecified: false,
+            kinds: 0,
+            statuses: Vec::new(),
+            grpc: 0,
+            except: Vec::new(),
+        }
     }
 
     /// What is repeated over HTTP and gRPC: no connection, a reset, a refused stream, a timeout; 429,
@@ -103,6 +112,21 @@ impl When {
         self
     }
 
+    /// Not this one, whatever else is said.
+    ///
+    /// ```
+    /// use breakerbox_core::retry::{Failure, When};
+    ///
+    /// // What timed out may have been done: this must not be done twice.
+    /// let when = When::default().without(Failure::Timeout);
+    /// assert!(when.repeats(Failure::Reset, true));
+    /// assert!(!when.repeats(Failure::Timeout, true));
+    /// ```
+    pub fn without(mut self, failure: Failure) -> Self {
+        self.except.push(failure);
+        self
+    }
+
     /// All HTTP statuses from one to another, both included.
     pub fn and_statuses(mut self, first: u16, last: u16) -> Self {
         self.statuses.push((first, last));
@@ -111,6 +135,9 @@ impl When {
 
     /// Whether this is repeated. `failed`: the classification calls it a failure.
     pub fn repeats(&self, failure: Failure, failed: bool) -> bool {
+        if self.except.contains(&failure) {
+            return false;
+        }
         let named = match failure {
             Failure::Other => self.unspecified && failed,
             Failure::Status(status) => {
@@ -124,7 +151,7 @@ impl When {
 
     /// Whether an open breaker is waited for.
     pub fn waits_for_breaker(&self) -> bool {
-        self.kinds & bit(Failure::BreakerOpen) != 0
+        self.repeats(Failure::BreakerOpen, false)
     }
 }
 
