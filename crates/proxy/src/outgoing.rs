@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, Request, Uri};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use crate::body::{Replay, RequestBody};
+use crate::body::{Kept, RequestBody, Waited};
 use crate::headers::Peer;
 use crate::policies::Policies;
 use crate::start::start;
@@ -29,7 +29,7 @@ pub(crate) enum Outgoing {
         uri: Uri,
         headers: HeaderMap,
         /// `None`: there is no body.
-        body: Option<Replay>,
+        body: Option<Kept>,
     },
 }
 
@@ -44,8 +44,8 @@ impl Outgoing {
         }
         let max_body = policy.retry.as_ref().map_or(MAX_BODY, |retry| retry.max_body);
         let (Parts { method, uri, headers, version, .. }, body) = request.into_parts();
-        let body =
-            (!body.is_end_stream()).then(|| Replay::new(body, version, idle_timeout, max_body));
+        let body = (!body.is_end_stream())
+            .then(|| Kept::new(Waited::new(body, version, idle_timeout), max_body));
         Self::Again { method, uri, headers, body }
     }
 
@@ -63,7 +63,9 @@ impl Outgoing {
         match self {
             Self::Once(request) => request.take(),
             Self::Again { method, uri, headers, body } => {
-                let body = body.as_ref().map_or_else(RequestBody::empty, Replay::body);
+                let body = body
+                    .as_ref()
+                    .map_or_else(RequestBody::empty, |kept| RequestBody::kept(kept.body()));
                 let mut request = Request::new(body);
                 *request.method_mut() = method.clone();
                 *request.uri_mut() = uri.clone();
@@ -90,7 +92,7 @@ impl Outgoing {
     pub(crate) fn is_kept(&self) -> bool {
         match self {
             Self::Once(_) => false,
-            Self::Again { body, .. } => body.as_ref().is_none_or(Replay::is_kept),
+            Self::Again { body, .. } => body.as_ref().is_none_or(Kept::is_kept),
         }
     }
 }

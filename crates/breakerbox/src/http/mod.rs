@@ -35,7 +35,7 @@ pub use headers::{
 pub use health::health;
 pub use judge::{ByProtocol, hint_of_error};
 pub use outcome::{comes_in_trailers, hint_of_headers, of_grpc_trailers, of_headers};
-pub use replay::{ReplayBody, ReplayError};
+pub use replay::{Replay, ReplayBody, ReplayError};
 #[cfg(feature = "reqwest")]
 pub use reqwest::ReqwestFuture;
 pub use response_body::ResponseBody;

@@ -13,7 +13,22 @@ pub(super) const MAX_BODY: usize = 64 * 1024;
 
 /// A body that is kept while it is sent, so that the next attempt can begin from the front. Only so much
 /// of it is kept; a longer one goes through once.
-pub(super) struct Replay<B>(Arc<Mutex<Shared<B>>>);
+///
+/// ```
+/// use breakerbox::http::Replay;
+/// use bytes::Bytes;
+/// use http_body_util::{BodyExt, Full};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let replay = Replay::new(Full::from("a post"), 1024);
+/// for _ in 0..2 {
+///     let sent = replay.body().collect().await.unwrap().to_bytes();
+///     assert_eq!(sent, Bytes::from("a post"));
+///     assert!(replay.is_kept());
+/// }
+/// # }
+/// ```
+pub struct Replay<B>(Arc<Mutex<Shared<B>>>);
 
 struct Shared<B> {
     body: B,
@@ -78,7 +93,8 @@ impl<E: std::error::Error + 'static> std::error::Error for ReplayError<E> {
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Replay<B> {
-    pub(super) fn new(body: B, limit: usize) -> Self {
+    /// A body that is kept up to so many bytes.
+    pub fn new(body: B, limit: usize) -> Self {
         // What is known to be too long is not even begun to be kept.
         let size = body.size_hint();
         let (lost, ended) = (size.lower() > limit as u64, body.is_end_stream());
@@ -89,8 +105,9 @@ impl<B: Body<Data = Bytes> + Unpin> Replay<B> {
 }
 
 impl<B> Replay<B> {
-    /// The body from the front, for the next attempt.
-    pub(super) fn body(&self) -> ReplayBody<B> {
+    /// The body from the front, for the next attempt. That of the attempt before is over, but for what is
+    /// kept.
+    pub fn body(&self) -> ReplayBody<B> {
         let mut shared = lock(&self.0);
         let whole = shared.reader == 0 || !shared.lost;
         shared.reader += 1;
@@ -99,12 +116,12 @@ impl<B> Replay<B> {
     }
 
     /// Whether all of it that was sent can be sent again.
-    pub(super) fn is_kept(&self) -> bool {
+    pub fn is_kept(&self) -> bool {
         !lock(&self.0).lost
     }
 
     /// Whether there is nothing to send, so that two attempts can send it at once.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         let shared = lock(&self.0);
         shared.ended && shared.kept.is_empty() && shared.trailers.is_none()
     }
@@ -228,6 +245,12 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<B> fmt::Debug for Replay<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay").field("is_kept", &self.is_kept()).finish_non_exhaustive()
+    }
 }
 
 impl<B> fmt::Debug for ReplayBody<B> {

@@ -6,13 +6,11 @@
 
 mod client;
 mod idle;
-mod replay;
 mod request;
 mod response;
 mod upload;
 
 pub(crate) use client::discard_upload;
-pub use replay::Replay;
-pub use request::{RequestBody, RequestBodyError};
+pub use request::{Kept, RequestBody, RequestBodyError, Waited};
 pub use response::{BodyEnd, ResponseBody, ResponseBodyError};
 pub use upload::Upload;

@@ -3,9 +3,10 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use breakerbox::http::{Replay, ReplayBody, ReplayError};
 use bytes::Bytes;
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
@@ -13,7 +14,6 @@ use hyper::body::Incoming;
 
 use super::client::ClientBody;
 use super::idle::IdleTimer;
-use super::replay::Reading;
 use super::upload::Upload;
 
 /// What the client sends, passed on frame by frame with its trailers.
@@ -23,7 +23,6 @@ use super::upload::Upload;
 #[derive(Debug)]
 pub struct RequestBody {
     source: Source,
-    idle: IdleTimer,
     /// Set when the body has failed: HTTP/2 does not say so in the error of the request.
     failure: Option<Rc<Cell<bool>>>,
     /// Set where somebody wants to know how far it has come.
@@ -32,9 +31,54 @@ pub struct RequestBody {
 
 #[derive(Debug)]
 enum Source {
-    Client(ClientBody),
-    Kept(Reading),
+    Client(Waited),
+    Kept(ReplayBody<Waited>),
     Full(Option<Bytes>),
+}
+
+/// What the client sends, given up when it stops.
+#[derive(Debug)]
+pub struct Waited {
+    client: ClientBody,
+    idle: IdleTimer,
+}
+
+/// The same, kept while it is sent.
+pub type Kept = Replay<Waited>;
+
+impl Waited {
+    /// A body as it comes from the client, given up when no frame comes for `idle_timeout`.
+    pub fn new(incoming: Incoming, version: Version, idle_timeout: Duration) -> Self {
+        let client = ClientBody::new(incoming, version);
+        Self { client, idle: IdleTimer::new(idle_timeout, None) }
+    }
+}
+
+impl Body for Waited {
+    type Data = Bytes;
+    type Error = RequestBodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        let polled = Pin::new(&mut self.client).poll_frame(cx);
+        if polled.is_pending() {
+            ready!(self.idle.poll_expired(cx));
+            let error = RequestBodyError::IdleTimeout(self.idle.timeout());
+            return Poll::Ready(Some(Err(error)));
+        }
+        self.idle.progress();
+        polled.map(|frame| frame.map(|frame| frame.map_err(RequestBodyError::Client)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.client.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.client.size_hint()
+    }
 }
 
 /// Why the body of a request ended early.
@@ -54,32 +98,21 @@ pub enum RequestBodyError {
 impl RequestBody {
     /// A body as it comes from the client, given up when no frame comes for `idle_timeout`.
     pub fn from_client(incoming: Incoming, version: Version, idle_timeout: Duration) -> Self {
-        Self {
-            source: Source::Client(ClientBody::new(incoming, version)),
-            idle: IdleTimer::new(idle_timeout, None),
-            failure: None,
-            upload: None,
-        }
+        Self::of(Source::Client(Waited::new(incoming, version, idle_timeout)))
     }
 
-    pub(super) fn reading(reading: Reading) -> Self {
-        Self {
-            source: Source::Kept(reading),
-            idle: IdleTimer::new(Duration::MAX, None),
-            failure: None,
-            upload: None,
-        }
+    /// The body of one attempt of a request that may need several.
+    pub fn kept(body: ReplayBody<Waited>) -> Self {
+        Self::of(Source::Kept(body))
     }
 
     /// A body that is already here; empty bytes make an empty body.
     pub fn full(bytes: Bytes) -> Self {
-        let bytes = (!bytes.is_empty()).then_some(bytes);
-        Self {
-            source: Source::Full(bytes),
-            idle: IdleTimer::new(Duration::MAX, None),
-            failure: None,
-            upload: None,
-        }
+        Self::of(Source::Full((!bytes.is_empty()).then_some(bytes)))
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source, failure: None, upload: None }
     }
 
     /// A body of no bytes.
@@ -101,16 +134,6 @@ impl RequestBody {
             return None;
         }
         Some(self.failure.get_or_insert_default().clone())
-    }
-
-    fn failed(
-        &self,
-        error: RequestBodyError,
-    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        if let Some(failure) = &self.failure {
-            failure.set(true);
-        }
-        Poll::Ready(Some(Err(error)))
     }
 }
 
@@ -134,16 +157,16 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Client(incoming) => incoming.is_end_stream(),
-            Source::Kept(reading) => reading.is_end_stream(),
+            Source::Client(client) => client.is_end_stream(),
+            Source::Kept(body) => body.is_end_stream(),
             Source::Full(bytes) => bytes.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Client(incoming) => incoming.size_hint(),
-            Source::Kept(reading) => reading.size_hint(),
+            Source::Client(client) => client.size_hint(),
+            Source::Kept(body) => body.size_hint(),
             Source::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |all| all.len() as u64))
             }
@@ -156,30 +179,19 @@ impl RequestBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        let this = self;
-        let incoming = match &mut this.source {
-            Source::Client(incoming) => incoming,
-            Source::Kept(reading) => {
-                return match reading.poll(cx) {
-                    Poll::Ready(Some(Err(error))) => this.failed(error),
-                    polled => polled,
-                };
-            }
-            Source::Full(bytes) => {
-                return Poll::Ready(bytes.take().map(|all| Ok(Frame::data(all))));
-            }
+        let polled = match &mut self.source {
+            Source::Client(client) => Pin::new(client).poll_frame(cx),
+            Source::Kept(body) => Pin::new(body).poll_frame(cx).map_err(|error| match error {
+                ReplayError::Body(error) => error,
+                ReplayError::Superseded => RequestBodyError::Superseded,
+            }),
+            Source::Full(bytes) => Poll::Ready(bytes.take().map(|all| Ok(Frame::data(all)))),
         };
-        match Pin::new(incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                this.idle.progress();
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(error))) => this.failed(RequestBodyError::Client(error)),
-            Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => match this.idle.poll_expired(cx) {
-                Poll::Ready(_) => this.failed(RequestBodyError::IdleTimeout(this.idle.timeout())),
-                Poll::Pending => Poll::Pending,
-            },
+        if matches!(polled, Poll::Ready(Some(Err(_))))
+            && let Some(failure) = &self.failure
+        {
+            failure.set(true);
         }
+        polled
     }
 }
