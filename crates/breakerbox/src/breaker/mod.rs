@@ -23,8 +23,8 @@ pub use breakerbox_core::breaker::{
 
 use crate::clock::{Clock, SystemClock};
 use crate::inner::Inner;
-use breakerbox_core::pipeline::Answers;
 use crate::{Error, Event, Events, ListenerId, Name, Rejection};
+use breakerbox_core::pipeline::Answers;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
