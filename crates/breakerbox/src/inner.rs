@@ -6,7 +6,8 @@ use crate::events::{Listeners, RemoveListener};
 use crate::{Error, Event, EventKind, ListenerId, Name, Rejection, Timeout, TimeoutKind};
 use breakerbox_core::breaker::{self, Cause, Control, Memory, Snapshot, Transition};
 use breakerbox_core::pipeline::{
-    Action, Call, End, Ending, Event as Step, Hint, Notice, Pipeline, Rejection as Why, Start,
+    Action, Answers, Call, End, Ending, Event as Step, Hint, Notice, Pipeline, Rejection as Why,
+    Start,
 };
 use breakerbox_core::{Histogram, Timestamp};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -337,9 +338,9 @@ impl<C: Clock> Inner<C> {
     }
 
     /// What it does, after its name.
-    pub(crate) fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self, answers: &Answers) -> String {
         // Whether there is a fallback is for each call to say.
-        let sentence = self.pipeline.to_string();
+        let sentence = self.pipeline.sentence(answers);
         let sentence = sentence.strip_prefix("a fallback, then ").unwrap_or(&sentence);
         format!("{}: {sentence}", self.name)
     }

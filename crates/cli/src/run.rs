@@ -4,6 +4,7 @@ use crate::file;
 use crate::output::complain;
 use crate::signals::Signals;
 use breakerbox::config::parse_duration;
+use breakerbox_proxy::process::count_panics;
 use breakerbox_proxy::{Config, Running, Server};
 use std::error::Error;
 use std::io::IsTerminal as _;
@@ -38,6 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         Err(file::Refused(code)) => return code,
     };
     log_to_stderr(arguments.log);
+    count_panics();
     match serve(config, arguments.grace) {
         Ok(()) => {
             tracing::info!("stopped");

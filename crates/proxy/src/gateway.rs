@@ -10,9 +10,10 @@ use hyper::body::Incoming;
 use crate::answers;
 use crate::body::ResponseBody;
 use crate::config::Config;
-use crate::headers::{self, Peer};
+use crate::headers::{self, Peer, Refusal};
 use crate::policies::AllPolicies;
 use crate::pool::InvalidEndpoint;
+use crate::process::{Process, Refused};
 use crate::router::Router;
 use crate::upstream::Upstream;
 
@@ -28,6 +29,7 @@ pub struct Gateway {
 pub struct Front {
     router: Router<Option<Rc<Upstream>>>,
     trust: bool,
+    process: Arc<Process>,
 }
 
 impl Gateway {
@@ -58,7 +60,8 @@ impl Gateway {
             .iter()
             .map(|listener| {
                 let router = Router::new(&listener.routes, |name| upstreams.get(name).cloned());
-                Rc::new(Front { router, trust: listener.trust })
+                let process = Arc::clone(policies.process());
+                Rc::new(Front { router, trust: listener.trust, process })
             })
             .collect();
         Ok(Self { upstreams: upstreams.into_values().collect(), fronts })
@@ -84,6 +87,11 @@ impl Front {
         self.trust
     }
 
+    /// A request reaches no upstream.
+    pub(crate) fn refuse(&self, why: Refused) {
+        self.process.refuse(why);
+    }
+
     /// Answers one request. There is always a response: what goes wrong is said in it.
     ///
     /// `two_lengths`: see [`headers::check`].
@@ -95,6 +103,10 @@ impl Front {
     ) -> Response<ResponseBody> {
         let (mut parts, body) = request.into_parts();
         if let Err(refusal) = headers::check(&parts, two_lengths) {
+            self.refuse(match refusal {
+                Refusal::BadRequest(_) => Refused::BadRequest,
+                Refusal::NotImplemented(_) => Refused::NotImplemented,
+            });
             return answers::refused(refusal);
         }
         let found = self.router.find(headers::host(&parts), parts.uri.path());
@@ -102,6 +114,7 @@ impl Front {
             let upstream = route.destination().as_ref()?;
             Some((route, upstream))
         }) else {
+            self.refuse(Refused::NoRoute);
             return answers::no_route();
         };
         headers::prepare_request(&mut parts, peer);

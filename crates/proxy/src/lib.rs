@@ -13,6 +13,7 @@
 //! | [`upstream`] | one upstream: from its policies to its endpoints |
 //! | [`policies`] | what core's rules are told, and what they have seen |
 //! | [`pool`] | connections to endpoints |
+//! | [`process`] | what is counted beside the upstreams |
 //! | [`body`] | streamed bodies |
 //! | [`shelf`] | answers that requests can have without being sent |
 //! | [`answers`] | the gateway's own answers |
@@ -28,6 +29,7 @@ pub mod headers;
 mod outgoing;
 pub mod policies;
 pub mod pool;
+pub mod process;
 pub mod router;
 mod runtime;
 pub mod server;

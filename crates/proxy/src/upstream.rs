@@ -21,7 +21,7 @@ use crate::headers::{
     grpc_timeout, prepare_response, to_grpc_timeout,
 };
 use crate::outgoing::Outgoing;
-use crate::policies::{Attempt, Flight, Kind, Over, Policies, Requests, Sent, Stopped};
+use crate::policies::{Attempt, Class, Flight, Kind, Over, Policies, Requests, Sent, Stopped};
 use crate::pool::{InvalidEndpoint, Pool, UpstreamBody};
 use crate::sharing::{self, Sharing};
 use crate::start::start_of;
@@ -75,17 +75,23 @@ impl Upstream {
         let request = Request::from_parts(parts, body);
         let sharing = start.lookup.then(|| Sharing::new(&self.policies, &request, &host));
         let (mut flight, action) = Flight::begin(&self.policies, start);
-        if let Action::Done { end, fallback } = action
+        let answer = if let Action::Done { end, fallback } = action
             && self.fallback.get().is_none()
         {
             discard_upload(request);
             let over = flight.over(end, fallback);
-            return self.instead(over, sharing.as_ref());
+            Answer::counted_now(self.instead(over, sharing.as_ref()))
+        } else {
+            let outgoing = Outgoing::new(request, self.idle_timeout, self.policies.policy());
+            self.carry_out(flight, action, outgoing, sharing, peer, &self.policies).await
+        };
+        if !answer.counts_at_end {
+            self.policies.responses().count(Class::of_head(&answer.response));
         }
-        let outgoing = Outgoing::new(request, self.idle_timeout, self.policies.policy());
-        self.carry_out(flight, action, outgoing, sharing, peer).await
+        answer.response
     }
 
+    /// `asked`: the upstream that the client asked for, which counts what it gets.
     async fn carry_out(
         &self,
         mut flight: Flight,
@@ -93,20 +99,21 @@ impl Upstream {
         outgoing: Outgoing,
         sharing: Option<Sharing>,
         peer: &Peer,
-    ) -> Response<ResponseBody> {
+        asked: &Arc<Policies>,
+    ) -> Answer {
         let mut sending = Sending { upstream: self, outgoing, sharing };
         let began = Instant::now();
-        let response = match flight.answer(action, &mut sending).await {
-            Ok(response) => self.pass_on(response, flight),
-            Err(over) => match self.other_upstream(&over, &mut sending, peer, began).await {
-                Some(response) => response,
-                None => self.instead(over, sending.sharing.as_ref()),
+        let mut answer = match flight.answer(action, &mut sending).await {
+            Ok(response) => self.pass_on(response, flight, asked),
+            Err(over) => match self.other_upstream(&over, &mut sending, peer, began, asked).await {
+                Some(answer) => answer,
+                None => Answer::counted_now(self.instead(over, sending.sharing.as_ref())),
             },
         };
-        match &mut sending.sharing {
-            Some(sharing) => sharing.give(response).await,
-            None => response,
+        if let Some(sharing) = &mut sending.sharing {
+            answer.response = sharing.give(answer.response).await;
         }
+        answer
     }
 
     /// The answer of the upstream that stands in for this one, unless there is a last good answer of
@@ -117,7 +124,8 @@ impl Upstream {
         sending: &mut Sending<'_>,
         peer: &Peer,
         began: Instant,
-    ) -> Option<Response<ResponseBody>> {
+        asked: &Arc<Policies>,
+    ) -> Option<Answer> {
         if !over.fallback {
             return None;
         }
@@ -139,30 +147,37 @@ impl Upstream {
         self.policies.counts().count(Kind::Fallback);
         let outgoing = std::mem::replace(&mut sending.outgoing, Outgoing::Once(None));
         let (flight, action) = Flight::begin(&other.policies, start);
-        let response = other.carry_out(flight, action, outgoing, None, peer);
+        let answer = other.carry_out(flight, action, outgoing, None, peer, asked);
         // It may have a fallback of its own; the file has no circle of them.
-        let mut response = Box::pin(response).await;
-        let headers = response.headers_mut();
+        let mut answer = Box::pin(answer).await;
+        let headers = answer.response.headers_mut();
         headers.insert(BREAKERBOX_FALLBACK, HeaderValue::from_static("upstream"));
         headers.entry(BREAKERBOX_REASON).or_insert(HeaderValue::from_static(reason));
-        Some(response)
+        Some(answer)
     }
 
     /// Makes an upstream's response the client's.
-    fn pass_on(&self, response: Response<UpstreamBody>, flight: Flight) -> Response<ResponseBody> {
+    fn pass_on(
+        &self,
+        response: Response<UpstreamBody>,
+        flight: Flight,
+        asked: &Arc<Policies>,
+    ) -> Answer {
         let version = response.version();
         let (mut parts, body) = response.into_parts();
         let mut body = ResponseBody::from_upstream(body, self.idle_timeout);
         if let Some(deadline) = flight.deadline() {
             body = body.with_deadline(deadline);
         }
-        if let Some(on_end) = flight.on_body_end(&parts.headers) {
+        let counts_at_end = Class::comes_at_the_end(parts.status, &parts.headers);
+        let counted = counts_at_end.then(|| Arc::clone(asked));
+        if let Some(on_end) = flight.on_body_end(&parts.headers, counted) {
             body = body.on_end(on_end);
         }
         prepare_response(&mut parts.headers, version);
         // The client's connection has a version of its own.
         parts.version = http::Version::HTTP_11;
-        Response::from_parts(parts, body)
+        Answer { response: Response::from_parts(parts, body), counts_at_end }
     }
 
     /// The answer where there is no response to pass on.
@@ -209,6 +224,19 @@ impl Upstream {
         prepare_response(&mut parts.headers, version);
         parts.version = http::Version::HTTP_11;
         Response::from_parts(parts, ResponseBody::from_upstream(body, self.idle_timeout))
+    }
+}
+
+/// What a client gets.
+struct Answer {
+    response: Response<ResponseBody>,
+    /// Its class is known, and counted, when its body has ended.
+    counts_at_end: bool,
+}
+
+impl Answer {
+    fn counted_now(response: Response<ResponseBody>) -> Self {
+        Self { response, counts_at_end: false }
     }
 }
 

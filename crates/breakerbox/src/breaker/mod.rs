@@ -24,6 +24,7 @@ pub use breakerbox_core::breaker::{
 use crate::clock::{Clock, SystemClock};
 use crate::inner::Inner;
 use crate::{Error, Event, Events, ListenerId, Name, Rejection};
+use breakerbox_core::pipeline::Answers;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -296,7 +297,7 @@ impl<C: Clock> fmt::Debug for Breaker<C> {
 impl<C: Clock> fmt::Display for Breaker<C> {
     /// What it does, as a sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.inner.sentence())
+        f.write_str(&self.inner.sentence(&Answers::default()))
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use std::sync::Arc;
 
 use breakerbox_core::breaker::Settings;
-use breakerbox_core::cache::Life;
+use breakerbox_core::cache::{DEFAULT_ENTRIES, Life};
+use breakerbox_core::pipeline::Answers;
 use breakerbox_core::retry::When;
 use breakerbox_core::{
     SettingsError, adaptive_limit, bulkhead, coalesce, hedge, pipeline, shed, throttle,
@@ -95,6 +96,12 @@ impl Policy {
             ttl: self.cache.as_ref().map(|cache| cache.ttl),
             stale: self.fallback.as_ref().and_then(|fallback| fallback.stale),
         }
+    }
+
+    /// What is done with answers, for the [sentence](pipeline::Pipeline::sentence) of a pipeline.
+    pub fn answers(&self) -> Answers {
+        let entries = self.cache.as_ref().map_or(DEFAULT_ENTRIES, |cache| cache.entries);
+        Answers { life: self.life(), entries, coalesce: self.coalesce }
     }
 
     /// The settings of core's machine for an upstream with so many endpoints.

@@ -323,6 +323,6 @@ impl<C: Clock> fmt::Debug for Pipeline<C> {
 impl<C: Clock> fmt::Display for Pipeline<C> {
     /// What it does, as a sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.inner.sentence())
+        f.write_str(&self.inner.sentence(&self.sharing.answers()))
     }
 }

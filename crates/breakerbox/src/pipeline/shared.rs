@@ -11,7 +11,7 @@ use crate::inner::Inner;
 use crate::{Answer, ByResult, Classify, Error, NoFallback, Recover, TimeoutKind};
 use breakerbox_core::cache::{DEFAULT_ENTRIES, Life};
 use breakerbox_core::coalesce::{self, Following, Groups, Joined, Lead, Ticket};
-use breakerbox_core::pipeline::{Ending, Hint};
+use breakerbox_core::pipeline::{Answers, Ending, Hint};
 use breakerbox_core::{SettingsError, Timestamp};
 use std::fmt;
 use std::hash::Hash;
@@ -37,6 +37,11 @@ impl Sharing {
     /// Whether an answer may be there before the operation is run.
     pub(crate) fn looks_up(&self) -> bool {
         self.coalesce.is_some() || self.life.ttl.is_some()
+    }
+
+    /// The same for a sentence.
+    pub(crate) fn answers(&self) -> Answers {
+        Answers { life: self.life, entries: self.entries, coalesce: self.coalesce }
     }
 
     /// The shortest duration that is told apart.

@@ -34,6 +34,29 @@ async fn a_file_says_what_is_shared() {
     assert_eq!(posts.coalesced().unwrap().led, 1);
 }
 
+#[cfg(feature = "cache")]
+#[test]
+fn a_sentence_says_what_becomes_of_answers() {
+    let second = Duration::from_secs(1);
+    let build = || Pipeline::builder("posts").deadline(second * 5);
+    let all = build()
+        .cache(second * 30, 500)
+        .stale(second * 600)
+        .coalesce(coalesce::Settings { followers: 70 })
+        .build();
+    assert_eq!(
+        all.unwrap().to_string(),
+        "posts: a fallback (the last good answer, if younger than 600s), then a deadline of 5s, then \
+         a cache of up to 500 answers for 30s, then coalescing of up to 70 equal calls, then the call"
+    );
+    // Any other fallback is that of a call.
+    let cached = build().cache(second * 30, 500).build().unwrap();
+    assert_eq!(
+        cached.to_string(),
+        "posts: a deadline of 5s, then a cache of up to 500 answers for 30s, then the call"
+    );
+}
+
 #[test]
 fn debug_output_is_short() {
     let pipeline = Pipeline::builder("posts").bulkhead(bulkhead::Settings::new(1)).build().unwrap();

@@ -116,6 +116,9 @@ fn configuration(upstream: &str) -> String {
         endpoints = ["http://{upstream}"]
         [upstream.tenants.policy]
         breaker = {{ key = "header:tenant" }}
+        [upstream.greeter]
+        endpoints = ["http://{upstream}"]
+        protocol = "http2"
         "#
     )
 }

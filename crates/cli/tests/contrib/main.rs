@@ -27,8 +27,10 @@ const NOT_SHOWN: [(&str, &str); 0] = [];
 const OF_THE_TARGET: [&str; 2] = ["instance", "job"];
 
 /// All labels that the gateway has. None of them is chosen by clients, so none grows with traffic.
-const LABELS: [&str; 10] =
-    ["from", "kind", "le", "name", "policy", "reason", "state", "to", "upstream", "urgency"];
+const LABELS: [&str; 12] = [
+    "class", "from", "kind", "le", "name", "policy", "reason", "state", "to", "upstream",
+    "urgency", "version",
+];
 
 /// A file of `contrib`.
 fn contrib(path: &str) -> PathBuf {

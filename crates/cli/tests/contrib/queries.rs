@@ -11,6 +11,7 @@ pub(crate) struct Selector<'a> {
 pub(crate) fn selectors(text: &str) -> Vec<Selector<'_>> {
     let starts = text.match_indices("breakerbox").map(|(at, _)| at);
     let starts = starts.filter(|at| text[at + "breakerbox".len()..].starts_with(['_', ':']));
+    let starts = starts.chain(text.match_indices("process_start_time").map(|(at, _)| at));
     let whole = starts.filter(|at| !text[..*at].ends_with(is_of_a_name));
     whole.map(|at| selector(&text[at..])).collect()
 }

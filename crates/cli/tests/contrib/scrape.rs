@@ -29,7 +29,10 @@ impl Scrape {
             if line.starts_with('#') {
                 continue;
             }
-            let (name, rest) = line.split_once('{').unwrap();
+            let Some((name, rest)) = line.split_once('{') else {
+                it.samples.insert(line.split_once(' ').unwrap().0.to_owned());
+                continue;
+            };
             it.samples.insert(name.to_owned());
             for label in rest.split_once('}').unwrap().0.split(',') {
                 let (label, value) = label.split_once('=').unwrap();

@@ -33,6 +33,7 @@ pub use action::{
     Action, DEFAULT_URGENCY, Due, End, Ending, Event, Hint, Keys, Rank, Rejection, Start,
 };
 pub use call::Call;
+pub use sentence::Answers;
 pub use settings::Settings;
 
 use crate::adaptive_limit::AdaptiveLimit;

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::breaker::{self, OpenFor, Rules, State, Window};
+use crate::cache::Life;
+use crate::coalesce;
 use std::sync::Arc;
 
 fn at(millis: u64) -> Timestamp {
@@ -546,4 +548,41 @@ fn a_pipeline_reads_as_a_sentence() {
     );
     let nothing = Pipeline::new(Settings::default(), at(0), 0);
     assert_eq!(nothing.to_string(), "the call, with no policy");
+}
+
+#[test]
+fn a_sentence_says_what_the_driver_does_with_answers() {
+    let settings = Settings { lookup: true, fallback: true, ..Settings::default() };
+    let pipeline = Pipeline::new(settings, at(0), 0);
+    let seconds = |count: u64| Some(millis(count * 1000));
+    let life = Life { ttl: seconds(30), stale: seconds(600) };
+    let coalesce = Some(coalesce::Settings::default());
+    let all = Answers { life, entries: 500, coalesce };
+    assert_eq!(
+        pipeline.sentence(&all),
+        "a fallback (the last good answer, if younger than 600s), then a cache of up to 500 answers \
+         for 30s, then coalescing of up to 10000 equal calls, then the call"
+    );
+    let coalescing = Answers { coalesce, ..Answers::default() };
+    assert_eq!(
+        pipeline.sentence(&coalescing),
+        "a fallback, then coalescing of up to 10000 equal calls, then the call"
+    );
+    let keyed = |endpoints| {
+        let settings = Settings {
+            breaker: Some(breaker::Settings::default().check().unwrap().into()),
+            breaker_keys: Some(70),
+            endpoints,
+            ..Settings::default()
+        };
+        Pipeline::new(settings, at(0), 0).to_string()
+    };
+    assert!(keyed(1).starts_with("a circuit breaker for each of up to 70 keys (opens at "));
+    let both = "a circuit breaker for each endpoint and each of up to 70 keys (opens at ";
+    assert!(keyed(2).starts_with(both));
+    // A machine by itself knows only that there is something.
+    assert_eq!(
+        pipeline.to_string(),
+        "a fallback, then a look whether the answer is there, then the call"
+    );
 }

@@ -19,7 +19,7 @@ use super::kept::{Kept, KeptResponse};
 use super::outcome;
 use super::over::{Over, Stopped};
 use super::timer::{Timer, poll_first, poll_others};
-use super::{Kind, Policies};
+use super::{Class, Kind, Policies};
 use crate::body::{BodyEnd, Upload};
 use crate::pool::{SendError, UpstreamBody};
 
@@ -36,6 +36,8 @@ pub struct Flight {
     deadline: Timestamp,
     /// The attempt whose response is on its way to the client.
     streams: Option<u32>,
+    /// How many attempts were made.
+    attempts: u32,
     /// How far the request has come that was sent last, if that has a body.
     upload: Option<Upload>,
     /// What the attempts before came to, at last.
@@ -92,6 +94,7 @@ impl Flight {
             call: Some(call),
             begun: now,
             streams: None,
+            attempts: 0,
             upload: None,
             kept: None,
         };
@@ -194,7 +197,8 @@ impl Flight {
         .await
     }
 
-    fn attempt(&self, number: u32, endpoint: usize) -> Attempt {
+    fn attempt(&mut self, number: u32, endpoint: usize) -> Attempt {
+        self.attempts += 1;
         let fault = self.call.as_ref().and_then(|call| call.fault(number));
         Attempt { number, endpoint, fault, left: self.left() }
     }
@@ -311,12 +315,31 @@ impl Flight {
         }
     }
 
-    /// What is to be told of the end of a response's body, if that is still of interest.
-    pub fn on_body_end(mut self, headers: &HeaderMap) -> Option<impl FnOnce(BodyEnd) + 'static> {
-        self.call.as_ref()?;
-        let attempt = self.streams?;
+    /// What is to be told of the end of a response's body, if that is still of interest. `counted`: whose
+    /// responses it is to be counted among then, by its class.
+    pub fn on_body_end(
+        mut self,
+        headers: &HeaderMap,
+        counted: Option<Arc<Policies>>,
+    ) -> Option<impl FnOnce(BodyEnd) + 'static> {
+        let attempt = self.call.as_ref().and(self.streams);
+        if attempt.is_none() && counted.is_none() {
+            return None;
+        }
         let in_trailers = judge::comes_in_trailers(headers);
-        Some(move |end: BodyEnd| match end {
+        Some(move |end: BodyEnd| {
+            if let Some(policies) = counted {
+                policies.responses().count(Class::of_end(&end));
+            }
+            if let Some(attempt) = attempt {
+                self.body_ended(attempt, end, in_trailers);
+            }
+        })
+    }
+
+    /// The body of the response to an attempt has ended like this.
+    fn body_ended(&mut self, attempt: u32, end: BodyEnd, in_trailers: bool) {
+        match end {
             BodyEnd::Complete { trailers } if in_trailers => {
                 let ending = judge::of_grpc_trailers(trailers.as_ref()).into();
                 self.step(Event::ended(attempt, ending));
@@ -336,7 +359,7 @@ impl Flight {
             }
             // Dropping the flight gives the call up.
             BodyEnd::ClientGone => {}
-        })
+        }
     }
 
     /// The answer came from elsewhere: a cache, or an equal call.
@@ -445,6 +468,9 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
+        if self.policies.repeats() {
+            self.policies.attempts.record(self.attempts);
+        }
         if let Some(call) = self.call.take() {
             let policies = &self.policies;
             if self.streams.is_none() {

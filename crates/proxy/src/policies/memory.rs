@@ -24,8 +24,11 @@ impl AllPolicies {
         let mut breakers = Map::new();
         for policies in self.iter() {
             let now = policies.now();
-            for (name, breaker) in policies.breakers() {
-                breakers.insert(name.to_owned(), to_json(&breaker.export(now)));
+            for (name, breaker) in policies.own_breakers() {
+                let memory = breaker.export(now);
+                if policies.is_worth_keeping(memory.state) {
+                    breakers.insert(name.to_owned(), to_json(&memory));
+                }
             }
         }
         let saved = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -63,11 +66,14 @@ impl AllPolicies {
         let passed = now.saturating_sub(saved);
         let mut restored = 0;
         for policies in self.iter() {
-            for (endpoint, (name, breaker)) in policies.breakers().enumerate() {
+            for (endpoint, (name, breaker)) in policies.own_breakers().enumerate() {
                 let Some(memory) = breakers.get(name).and_then(of_json) else { continue };
+                if !policies.is_worth_keeping(memory.state) {
+                    continue;
+                }
                 let memory = memory.after(passed);
                 breaker.import(memory, policies.now(), &mut |change| {
-                    policies.changed(endpoint, change);
+                    policies.restored(endpoint, change);
                 });
                 restored += 1;
             }

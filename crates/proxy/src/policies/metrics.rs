@@ -13,7 +13,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Registry;
 
-use super::{AllPolicies, Policies, more_metrics};
+use super::{AllPolicies, Class, Policies, attempts, more_metrics, process_metrics};
 
 /// Upper bounds of the latency buckets, in seconds.
 const LATENCY_BUCKETS: [f64; 12] =
@@ -40,7 +40,8 @@ impl Collector for Metrics {
         self.calls(&mut encoder)?;
         self.breakers(&mut encoder)?;
         self.states(&mut encoder)?;
-        more_metrics::encode(&self.0, &mut encoder)
+        more_metrics::encode(&self.0, &mut encoder)?;
+        process_metrics::encode(&self.0, &mut encoder)
     }
 }
 
@@ -70,6 +71,7 @@ impl Metrics {
                 let policy = Rejection::POLICIES[number];
                 let labels =
                     [("upstream", policies.name()), ("policy", policy), ("reason", reason)];
+                // What is only on paper: no policy of the gateway rejects for `chaos`.
                 if rejections > 0 || policies.has(policy) {
                     count(&mut family, labels, rejections)?;
                 }
@@ -84,6 +86,17 @@ impl Metrics {
             {
                 let labels = [("upstream", policies.name()), ("kind", kind)];
                 count(&mut family, labels, counter.load(Ordering::Relaxed))?;
+            }
+        }
+        let help = "Responses that clients got, by class of their status, whoever made them";
+        let mut family = counters(encoder, "breakerbox_responses", help)?;
+        for policies in self.0.iter() {
+            for class in Class::ALL {
+                let responses = policies.responses().read(class);
+                if responses > 0 || policies.expects(class) {
+                    let labels = [("upstream", policies.name()), ("class", class.name())];
+                    count(&mut family, labels, responses)?;
+                }
             }
         }
         self.retries(encoder)?;
@@ -112,10 +125,7 @@ impl Metrics {
     }
 
     fn retries(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let repeats = |policies: &&Arc<Policies>| {
-            policies.retry().is_some() || policies.pipeline().hedges_at_all()
-        };
-        let retrying = || self.0.iter().filter(repeats);
+        let retrying = || self.0.iter().filter(|policies| policies.repeats());
         type Read = fn(&Policies) -> u64;
         let counts: [(&str, &str, Read); 2] = [
             ("breakerbox_retry_attempts", "Attempts that were repetitions", |policies| {
@@ -132,6 +142,20 @@ impl Metrics {
             for policies in retrying() {
                 count(&mut family, [("upstream", policies.name())], read(policies))?;
             }
+        }
+        let help = "Attempts that a call took, of the calls that were sent";
+        let name = "breakerbox_attempts_per_call";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for policies in retrying() {
+            let calls = policies.attempts.calls();
+            let count: u64 = calls.iter().sum();
+            let bounds = attempts::BOUNDS.into_iter().map(f64::from).chain([f64::INFINITY]);
+            let buckets: Vec<(f64, u64)> = bounds.zip(calls).collect();
+            let sum = (count + policies.attempts.more()) as f64;
+            let labels = [("upstream", policies.name())];
+            family
+                .encode_family(&labels)?
+                .encode_histogram::<Labels<'_, 0>>(sum, count, &buckets, None)?;
         }
         let help = "Repetitions that the budget has left";
         let name = "breakerbox_retry_budget_left";
@@ -232,7 +256,7 @@ impl Metrics {
             for (endpoint, (name, _)) in policies.breakers().enumerate() {
                 for (from, to) in pairs() {
                     let times = policies.transitions(endpoint, from, to);
-                    if times > 0 {
+                    if times > 0 || is_usual(from, to) {
                         let labels = [
                             ("name", name),
                             ("upstream", policies.name()),
@@ -244,8 +268,27 @@ impl Metrics {
                 }
             }
         }
+        let help = "Changes of state of the breakers of all keys, by from and to";
+        let mut family = counters(encoder, "breakerbox_breaker_keys_transitions", help)?;
+        for policies in self.0.iter().filter(|it| it.pipeline().keyed_breakers().is_some()) {
+            for (from, to) in pairs() {
+                let times = policies.changes_of_keys(from, to);
+                if times > 0 || is_usual(from, to) {
+                    let labels =
+                        [("upstream", policies.name()), ("from", from.name()), ("to", to.name())];
+                    count(&mut family, labels, times)?;
+                }
+            }
+        }
         Ok(())
     }
+}
+
+/// The changes that a circuit makes of itself. They are there from the start: of a counter that appears
+/// with its first count, nobody sees that it has grown.
+const fn is_usual(from: State, to: State) -> bool {
+    use State::{Closed, HalfOpen, Open};
+    matches!((from, to), (Closed, Open) | (Open, HalfOpen) | (HalfOpen, Closed | Open))
 }
 
 fn pairs() -> impl Iterator<Item = (State, State)> {

@@ -2,14 +2,18 @@
 //! the gateway adds: names, counts, and lines in the log.
 
 mod answer;
+mod attempts;
 mod counts;
 mod flight;
 mod kept;
+mod keys;
 mod memory;
 pub mod metrics;
 mod more_metrics;
 mod outcome;
 mod over;
+mod process_metrics;
+mod responses;
 mod timer;
 pub mod view;
 
@@ -17,7 +21,9 @@ pub use answer::FallbackAnswer;
 pub use counts::{Counts, Kind};
 pub use flight::{Attempt, Flight, Requests, Sent};
 pub use kept::KeptResponse;
+pub use keys::Keys;
 pub use over::{Over, Stopped};
+pub use responses::{Class, Responses};
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hash, RandomState};
@@ -29,17 +35,20 @@ use breakerbox::config::{Policy, Retry};
 use breakerbox::core::breaker::{Breaker, SettingsError};
 use breakerbox::core::pipeline::{Notice, Pipeline};
 use breakerbox::core::{Histogram, Timestamp};
-use breakerbox::{Control, State, Transition};
+use breakerbox::{Cause, Control, State, Transition};
 
 use http::Method;
 
-use crate::config::{Config, Upstream};
+use crate::config::{Config, Protocol, Upstream};
+use crate::process::Process;
 use crate::shelf::Shelf;
+use attempts::Attempts;
 
 /// The policies of all upstreams of a configuration.
 #[derive(Debug)]
 pub struct AllPolicies {
     upstreams: BTreeMap<String, Arc<Policies>>,
+    process: Arc<Process>,
 }
 
 impl AllPolicies {
@@ -55,7 +64,8 @@ impl AllPolicies {
         let upstreams = config.upstreams.iter().map(|(name, upstream)| {
             Ok((name.clone(), Arc::new(Policies::new(name, upstream, clock)?)))
         });
-        Ok(Self { upstreams: upstreams.collect::<Result<_, SettingsError>>()? })
+        let upstreams = upstreams.collect::<Result<_, SettingsError>>()?;
+        Ok(Self { upstreams, process: Arc::default() })
     }
 
     /// The policies of an upstream.
@@ -66,6 +76,11 @@ impl AllPolicies {
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Policies>> {
         self.upstreams.values()
+    }
+
+    /// What is counted beside them.
+    pub fn process(&self) -> &Arc<Process> {
+        &self.process
     }
 
     /// Reports what time has changed in all breakers since their last calls.
@@ -90,6 +105,12 @@ pub struct Policies {
     /// Answers that requests can have without being sent.
     shelf: Option<Shelf>,
     counts: Counts,
+    /// What clients got, by its class.
+    responses: Responses,
+    /// gRPC may come from it.
+    speaks_http2: bool,
+    /// How many attempts calls took, where it may be more than one.
+    attempts: Attempts,
     /// From the request's arrival to the headers of its response, whatever it was.
     latency: Histogram,
     /// Changes of each breaker's state, by from and to.
@@ -115,6 +136,9 @@ impl Policies {
             hasher: RandomState::new(),
             shelf: Shelf::new(policy),
             counts: Counts::default(),
+            responses: Responses::default(),
+            speaks_http2: upstream.protocol == Protocol::Http2,
+            attempts: Attempts::default(),
             latency: Histogram::new(),
             transitions: upstream.endpoints.iter().map(|_| Default::default()).collect(),
         })
@@ -125,8 +149,15 @@ impl Policies {
         &self.name
     }
 
-    /// Its breakers with their names, where it has any.
+    /// Its breakers with their names, where it has any that calls go through, however different their
+    /// keys are.
     pub fn breakers(&self) -> impl Iterator<Item = (&str, &Breaker)> {
+        self.own_breakers().filter(|_| self.pipeline.keyed_breakers().is_none())
+    }
+
+    /// The breakers of the endpoints themselves. Where each key has its own, no call goes through
+    /// these: keys that come later begin isolated, disabled or only measured if these are.
+    fn own_breakers(&self) -> impl Iterator<Item = (&str, &Breaker)> {
         let endpoints = self.pipeline.endpoints();
         self.breakers
             .iter()
@@ -159,7 +190,6 @@ impl Policies {
             "shed" => it.shed.is_some(),
             "throttle" => it.throttle.is_some(),
             "adaptive_limit" => it.adaptive_limit.is_some(),
-            "chaos" => it.chaos.is_some(),
             _ => false,
         }
     }
@@ -203,6 +233,25 @@ impl Policies {
         &self.counts
     }
 
+    /// What clients got, by its class.
+    pub fn responses(&self) -> &Responses {
+        &self.responses
+    }
+
+    /// Whether a class of responses is to be expected.
+    fn expects(&self, class: Class) -> bool {
+        match class {
+            Class::Http(2..=5) => true,
+            Class::Http(_) | Class::Other => false,
+            Class::GrpcOk | Class::GrpcClientError | Class::GrpcServerError => self.speaks_http2,
+        }
+    }
+
+    /// Whether a call may take more than one attempt.
+    fn repeats(&self) -> bool {
+        self.policy.retry.is_some() || self.policy.hedge.is_some()
+    }
+
     /// How long requests took until the headers of their response.
     pub fn latency(&self) -> &Histogram {
         &self.latency
@@ -218,9 +267,13 @@ impl Policies {
         self.transitions[endpoint][from as usize][to as usize].load(Ordering::Relaxed)
     }
 
-    /// Whether a call would find an endpoint that admits it.
+    /// Whether a call would find an endpoint that admits it; where each key has a breaker of its own,
+    /// what [`Keys::admits`] says.
     pub fn admits(&self) -> bool {
-        self.pipeline.endpoints().admits(self.now())
+        match self.keys() {
+            Some(keys) => keys.admits,
+            None => self.pipeline.endpoints().admits(self.now()),
+        }
     }
 
     /// Switches its chaos on or off. False if it has none.
@@ -239,27 +292,48 @@ impl Policies {
         }
     }
 
-    /// Does what a person says to the breaker of this name, or to all of the upstream. False if
-    /// there is none.
+    /// Does what a person says to the breaker of this name, or to all of the upstream; where each key
+    /// has its own, to those of all keys. False if there is none.
     pub fn control(&self, name: &str, control: Control) -> bool {
         let now = self.now();
         let mut found = false;
-        for (endpoint, (breaker_name, _)) in self.breakers().enumerate() {
+        for (endpoint, (breaker_name, _)) in self.own_breakers().enumerate() {
             if name == self.name || name == breaker_name {
-                // One line is enough, however many keys there are.
-                let mut changes = 0;
-                let notice: Notice<'_> = &mut |endpoint, change| {
-                    changes += 1;
-                    if changes == 1 {
-                        self.changed(endpoint, change);
-                    } else {
-                        self.count_change(endpoint, change);
-                    }
+                let notice: Notice<'_> = if self.pipeline.keyed_breakers().is_some() {
+                    &mut self.told_to_keys()
+                } else {
+                    &mut |endpoint, change| self.changed(endpoint, change)
                 };
                 found |= self.pipeline.control(endpoint, control, now, notice);
             }
         }
         found
+    }
+
+    /// What is done with the changes that a person makes to the breakers of all keys: they are counted,
+    /// and one line in the log is enough for them.
+    fn told_to_keys(&self) -> impl FnMut(usize, Transition) {
+        let mut is_said = false;
+        move |endpoint, change| {
+            if is_said {
+                return self.count_change(endpoint, change);
+            }
+            // First comes that of the endpoint's own, which is the change of no key.
+            if let Cause::Manual(_) = change.cause {
+                is_said = true;
+                let (breaker, to, cause) = (&self.breakers[endpoint], change.to, change.cause);
+                tracing::info!(%breaker, %to, %cause, "circuit breakers of all keys changed");
+            }
+        }
+    }
+
+    /// The same as before the restart: where each key has a breaker, what was said to all of them.
+    fn restored(&self, endpoint: usize, change: Transition) {
+        if self.pipeline.keyed_breakers().is_none() {
+            return self.changed(endpoint, change);
+        }
+        let (breaker, to, cause) = (&self.breakers[endpoint], change.to, change.cause);
+        tracing::info!(%breaker, %to, %cause, "circuit breakers of all keys changed");
     }
 
     fn count_change(&self, endpoint: usize, Transition { from, to, .. }: Transition) {

@@ -108,16 +108,7 @@ const LABELLED: [Labelled; 4] = [
         seen.into_iter().flat_map(|seen| seen.by_kind()).collect()
     }),
     ("breakerbox_keyed_breakers", "Breakers of keys, by state", "state", |it| {
-        let mut states: Vec<(&'static str, u64)> = Vec::new();
-        let Some(keyed) = it.pipeline().keyed_breakers() else { return states };
-        states.extend(breakerbox::State::ALL.map(|state| (state.name(), 0)));
-        let now = it.now();
-        keyed.for_each(|_, endpoints| {
-            for breaker in (0..endpoints.count()).filter_map(|it| endpoints.breaker(it)) {
-                states[breaker.state(now) as usize].1 += 1;
-            }
-        });
-        states
+        it.keys().map(|keys| keys.states().collect()).unwrap_or_default()
     }),
 ];
 

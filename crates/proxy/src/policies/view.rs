@@ -3,7 +3,7 @@
 use breakerbox::core::breaker::Snapshot;
 use serde_json::{Value, json};
 
-use super::{AllPolicies, Policies};
+use super::{AllPolicies, Keys, Policies};
 
 /// All breakers: name, state and counts.
 pub fn breakers(all: &AllPolicies) -> Value {
@@ -14,7 +14,33 @@ pub fn breakers(all: &AllPolicies) -> Value {
             .breakers()
             .map(move |(name, breaker)| breaker_view(policies, name, &breaker.snapshot(now)))
     });
-    json!({ "breakers": views.collect::<Vec<_>>() })
+    let mut view = json!({ "breakers": views.collect::<Vec<_>>() });
+    let keyed = all.iter().filter_map(|it| Some((it.name().to_owned(), keys_view(it)?)));
+    let keyed: serde_json::Map<_, _> = keyed.collect();
+    if !keyed.is_empty() {
+        view["keyed_breakers"] = keyed.into();
+    }
+    view
+}
+
+/// The breakers of keys: how many there are in which states, and what was said to all of them.
+fn keys_view(policies: &Policies) -> Option<Value> {
+    let seen = policies.keys()?;
+    Some(keys_as_json(policies, &seen))
+}
+
+fn keys_as_json(policies: &Policies, seen: &Keys) -> Value {
+    let states = seen.states().filter(|(_, count)| *count > 0);
+    let states = states.map(|(state, count)| (state.to_owned(), Value::from(count)));
+    let by_hand = policies.said_to_keys();
+    let by_hand = by_hand.map(|(name, state)| (name.to_owned(), Value::from(state.name())));
+    json!({
+        "keys": seen.known,
+        "cap": seen.cap,
+        "evicted": seen.evicted,
+        "states": serde_json::Map::from_iter(states),
+        "by_hand": serde_json::Map::from_iter(by_hand),
+    })
 }
 
 fn breaker_view(policies: &Policies, name: &str, seen: &Snapshot) -> Value {
@@ -50,15 +76,22 @@ pub fn health(all: &AllPolicies) -> (bool, Value) {
     let mut healthy = true;
     let upstreams = all.iter().map(|policies| {
         let now = policies.now();
-        let admits = policies.admits();
+        let keys = policies.keys();
+        let admits = match &keys {
+            Some(keys) => keys.admits,
+            None => policies.admits(),
+        };
         healthy &= admits;
         let breakers = policies
             .breakers()
             .map(|(name, breaker)| (name.to_owned(), Value::from(breaker.state(now).name())));
-        let view = json!({
+        let mut view = json!({
             "admits": admits,
             "breakers": breakers.collect::<serde_json::Map<_, _>>(),
         });
+        if let Some(keys) = &keys {
+            view["keyed_breakers"] = keys_as_json(policies, keys);
+        }
         (policies.name().to_owned(), view)
     });
     let upstreams = upstreams.collect::<serde_json::Map<_, _>>();
@@ -75,7 +108,8 @@ pub fn policies(all: &AllPolicies) -> Value {
 fn policy_view(policies: &Policies) -> Value {
     let (pipeline, now) = (policies.pipeline(), policies.now());
     let mut view = serde_json::Map::new();
-    view.insert("policy".to_owned(), pipeline.to_string().into());
+    let sentence = pipeline.sentence(&policies.policy().answers());
+    view.insert("policy".to_owned(), sentence.into());
     let mut put = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
             view.insert(name.to_owned(), value);
@@ -115,19 +149,7 @@ fn policy_view(policies: &Policies) -> Value {
         "shed",
         pipeline.shed().map(|it| json!({ "level": it.level(now), "share": it.share(now) })),
     );
-    put(
-        "keyed_breakers",
-        pipeline.keyed_breakers().map(|keyed| {
-            let mut states = serde_json::Map::new();
-            keyed.for_each(|_, endpoints| {
-                for breaker in (0..endpoints.count()).filter_map(|it| endpoints.breaker(it)) {
-                    let count = states.entry(breaker.state(now).name()).or_insert_with(|| json!(0));
-                    *count = json!(count.as_u64().unwrap_or_default() + 1);
-                }
-            });
-            json!({ "keys": keyed.len(), "cap": keyed.cap(), "evicted": keyed.evicted(), "states": states })
-        }),
-    );
+    put("keyed_breakers", keys_view(policies));
     put(
         "chaos",
         pipeline.chaos().map(|chaos| {

@@ -40,6 +40,9 @@ pub(super) trait Handler: 'static {
         peer: &Peer,
         two_lengths: bool,
     ) -> impl Future<Output = Response<ResponseBody>>;
+
+    /// What came is no HTTP/1, or its head is too large; hyper has answered that.
+    fn unreadable(&self, _too_large: bool) {}
 }
 
 /// hyper's servers with our bounds set, made once per core.
@@ -86,6 +89,7 @@ pub(super) async fn serve<H: Handler>(
     let detected = until_over(&activity, detect_http2(&mut socket)).await;
     let Some(Ok(is_http2)) = detected else { return };
     let heads = (!is_http2).then(|| socket.follow_heads());
+    let unread = Rc::clone(&handler);
     let session = Rc::new(Session { handler, peer, activity: activity.clone(), heads });
     let io = TokioIo::new(socket);
     let ended = if is_http2 {
@@ -107,6 +111,9 @@ pub(super) async fn serve<H: Handler>(
         drive(&activity, connection, false, |connection| connection.graceful_shutdown()).await
     };
     if let Err(error) = ended {
+        if error.is_parse() {
+            unread.unreadable(error.is_parse_too_large());
+        }
         tracing::debug!(%error, "a client connection ended early");
     }
 }

@@ -25,6 +25,7 @@ use crate::gateway::{Front, Gateway};
 use crate::headers::Peer;
 use crate::policies::AllPolicies;
 use crate::pool::Pool;
+use crate::process::Refused;
 use crate::runtime::CoreRuns;
 
 /// Open connections of the admin API; more wait in the kernel's backlog.
@@ -169,6 +170,10 @@ impl Handler for Front {
         two_lengths: bool,
     ) -> impl Future<Output = Response<ResponseBody>> {
         self.handle(request, peer, two_lengths)
+    }
+
+    fn unreadable(&self, too_large: bool) {
+        self.refuse(if too_large { Refused::HeadTooLarge } else { Refused::Malformed });
     }
 }
 

@@ -237,12 +237,13 @@ fn parse(text: &str) -> (BTreeMap<String, String>, Samples) {
         }
         if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').unwrap();
-            assert!(name.starts_with("breakerbox_"), "{line}");
+            let known = name.starts_with("breakerbox_") || name == "process_start_time_seconds";
+            assert!(known, "{line}");
             assert!(types.insert(name.to_owned(), kind.to_owned()).is_none(), "{name} comes twice");
             family = name.to_owned();
         } else {
             let (series, value) = line.rsplit_once(' ').unwrap();
-            let (name, labels) = series.split_once('{').unwrap();
+            let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
             let suffix = name.strip_prefix(&family).expect("a sample of another family");
             let allowed: &[&str] = match types[&family].as_str() {
                 "counter" => &["_total"],
@@ -251,7 +252,8 @@ fn parse(text: &str) -> (BTreeMap<String, String>, Samples) {
                 other => panic!("{other}"),
             };
             assert!(allowed.contains(&suffix), "{line}");
-            let labels = labels.strip_suffix('}').unwrap().split(',').map(|label| {
+            let labels = labels.strip_suffix('}').unwrap().split(',');
+            let labels = labels.filter(|label| !label.is_empty()).map(|label| {
                 let (name, value) = label.split_once('=').unwrap();
                 (name.to_owned(), value.trim_matches('"').to_owned())
             });
@@ -283,6 +285,7 @@ async fn the_metrics_add_up_with_the_breakers() {
     assert_eq!(types["breakerbox_breaker_calls"], "counter");
     assert_eq!(types["breakerbox_breaker_state_seconds"], "counter");
     assert_eq!(types["breakerbox_request_duration_seconds"], "histogram");
+    assert_eq!(types["process_start_time_seconds"], "gauge");
     let value = |name: &str, labels: &[(&str, &str)]| -> f64 {
         let found: Vec<_> = samples
             .iter()

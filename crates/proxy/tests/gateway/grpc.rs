@@ -96,6 +96,29 @@ async fn each_status_counts_in_the_trailers_and_alone_in_the_headers() {
 }
 
 #[tokio::test]
+async fn clients_got_what_the_status_of_grpc_says() {
+    let gateway = gateway("").await;
+    let grpc = "application/grpc";
+    for status in ["0", "5", "8", "14"] {
+        call(&gateway, &format!("/trailers/{status}"), grpc).await.unwrap();
+        call(&gateway, &format!("/headers/{status}"), grpc).await.unwrap();
+    }
+    for path in ["/no-trailers", "/nothing", "/reset", "/http-503"] {
+        call(&gateway, path, grpc).await;
+    }
+    call(&gateway, "/no-trailers", "text/plain").await.unwrap();
+    let expected = [
+        ("2xx", 1),
+        ("5xx", 1),
+        ("grpc_ok", 2),
+        ("grpc_client_error", 4),
+        ("grpc_server_error", 5),
+    ];
+    let expected = expected.map(|(class, count)| (class.to_owned(), count));
+    assert_eq!(gateway.responses("posts").await, expected);
+}
+
+#[tokio::test]
 async fn an_answer_without_a_status_was_cut_off() {
     let gateway = gateway(PATIENT).await;
     for (failures, path) in (1..).zip(["/no-trailers", "/nothing", "/reset", "/http-503"]) {

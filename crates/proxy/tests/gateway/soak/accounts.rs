@@ -8,7 +8,7 @@ use super::clients::Tally;
 use crate::support::protected::Protected;
 use crate::support::{client, within};
 
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 14] = [
     "delivered",
     "shared",
     "fallback",
@@ -23,7 +23,6 @@ const KINDS: [&str; 15] = [
     "shed",
     "throttled",
     "limit_reached",
-    "chaos",
 ];
 
 /// Panics where an account does not add up, or something is left over.

@@ -7,11 +7,11 @@ use breakerbox::config::Policy;
 use breakerbox_proxy::Config;
 use breakerbox_proxy::config::Protocol;
 use breakerbox_proxy::server::Running;
-use http::Response;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use serde_json::Value;
 
-use super::{client, config, start, within};
+use super::{client, config, empty, start, within};
 
 /// The gateway of one upstream, `posts`, on one core.
 pub(crate) struct Protected {
@@ -130,11 +130,41 @@ impl Protected {
         self.breaker_when(|breaker| breaker["state"] == "half_open").await;
     }
 
+    /// All of `/metrics`.
+    pub(crate) async fn metrics(&self) -> String {
+        client::text(client::get(self.admin, "/metrics").await).await
+    }
+
     /// A counter or gauge of `/metrics`.
     pub(crate) async fn metric(&self, series: &str) -> f64 {
-        let text = client::text(client::get(self.admin, "/metrics").await).await;
+        let text = self.metrics().await;
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no {series} in\n{text}")).parse().unwrap()
+    }
+
+    /// How many responses there were of each class, but for those of which there was none.
+    pub(crate) async fn responses(&self, upstream: &str) -> Vec<(String, u64)> {
+        let start = format!("breakerbox_responses_total{{upstream=\"{upstream}\",class=\"");
+        let text = self.metrics().await;
+        let lines = text.lines().filter_map(|line| line.strip_prefix(&start)?.split_once("\"} "));
+        let counts = lines.map(|(class, count)| (class.to_owned(), count.parse().unwrap()));
+        counts.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// A command of the admin API: its status and its document.
+    pub(crate) async fn command(&self, path: &str) -> (u16, Value) {
+        let (mut client, _) = client::http1(self.admin).await;
+        let request = Request::post(path).header("host", "a").body(empty()).unwrap();
+        let response = within(client.send_request(request)).await.unwrap();
+        let status = response.status().as_u16();
+        (status, serde_json::from_str(&client::text(response).await).unwrap())
+    }
+
+    /// What the admin API shows under this path: its status and its document.
+    pub(crate) async fn shown(&self, path: &str) -> (u16, Value) {
+        let response = client::get(self.admin, path).await;
+        let status = response.status().as_u16();
+        (status, serde_json::from_str(&client::text(response).await).unwrap())
     }
 
     /// How many calls became this.
