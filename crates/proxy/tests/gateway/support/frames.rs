@@ -147,6 +147,11 @@ impl Connection {
                 }
             }
         }
+        if self.manners.one_by_one {
+            // What it has not come to refuse, and will not, is beyond the last one as well: without this
+            // word nobody could tell whether that was worked on (RFC 9113, section 6.8).
+            self.say(GOAWAY, 0, 0, &[self.last.to_be_bytes(), [0; 4]].concat()).await;
+        }
         // Closing with something unread would be a reset, and could overtake the last answers.
         let _ = self.write.shutdown().await;
         while frames.recv().await.is_some() {}
