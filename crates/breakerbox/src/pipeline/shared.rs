@@ -15,6 +15,7 @@ use breakerbox_core::pipeline::{Answers, Ending, Hint};
 use breakerbox_core::{SettingsError, Timestamp};
 use std::fmt;
 use std::hash::Hash;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -201,8 +202,7 @@ impl<'a, C: Clock, K, H, F> PipelineCall<'a, C, Async, K, H, F> {
     {
         let (inner, mut told, alone) = self.into_parts();
         told.lookup = true;
-        let shelf = &*shared.shelf;
-        let plan = Shared { alone, shelf, key, asked: false, lead: None, follows: None };
+        let plan = Shared::new(alone, Held::Borrowed(&*shared.shelf), Some(key));
         PipelineCalling::new(inner, Repeatable(operation), plan, told)
     }
 }
@@ -210,8 +210,9 @@ impl<'a, C: Clock, K, H, F> PipelineCall<'a, C, Async, K, H, F> {
 /// The plan of a call that shares its answer.
 pub struct Shared<'a, K: Clone + Ord + Hash, T: Clone, E: Clone, A> {
     alone: A,
-    shelf: &'a Shelf<K, T, E>,
-    key: K,
+    shelf: Held<'a, Shelf<K, T, E>>,
+    /// Without one it shares nothing.
+    key: Option<K>,
     asked: bool,
     /// Others wait for what it comes to.
     lead: Option<Lead<K>>,
@@ -219,7 +220,29 @@ pub struct Shared<'a, K: Clone + Ord + Hash, T: Clone, E: Clone, A> {
     follows: Option<Ticket<K, Brought<T, E>>>,
 }
 
-impl<K: Clone + Ord + Hash, T: Clone, E: Clone, A> Shared<'_, K, T, E, A> {
+/// What is borrowed by calls that borrow, and held by calls that own.
+enum Held<'a, S> {
+    Borrowed(&'a S),
+    #[cfg_attr(not(feature = "tower"), expect(dead_code, reason = "only services own their calls"))]
+    Owned(Arc<S>),
+}
+
+impl<S> Deref for Held<'_, S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        match self {
+            Self::Borrowed(it) => it,
+            Self::Owned(it) => it,
+        }
+    }
+}
+
+impl<'a, K: Clone + Ord + Hash, T: Clone, E: Clone, A> Shared<'a, K, T, E, A> {
+    fn new(alone: A, shelf: Held<'a, Shelf<K, T, E>>, key: Option<K>) -> Self {
+        Self { alone, shelf, key, asked: false, lead: None, follows: None }
+    }
+
     /// It neither leads nor follows any longer: it is over, however long its future is kept.
     fn release(&mut self) {
         let Some(groups) = &self.shelf.groups else { return };
@@ -232,11 +255,8 @@ impl<K: Clone + Ord + Hash, T: Clone, E: Clone, A> Shared<'_, K, T, E, A> {
     }
 
     /// Waits for the one that leads. `None`: it leads itself now.
-    fn poll_follow(
-        &mut self,
-        groups: &Groups<K, Brought<T, E>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Brought<T, E>>> {
+    fn poll_follow(&mut self, cx: &mut Context<'_>) -> Poll<Option<Brought<T, E>>> {
+        let Some(groups) = &self.shelf.groups else { return Poll::Ready(None) };
         while let Some(ticket) = self.follows.take() {
             let decided = groups.listen(&ticket, cx.waker());
             match groups.look(ticket) {
@@ -251,6 +271,31 @@ impl<K: Clone + Ord + Hash, T: Clone, E: Clone, A> Shared<'_, K, T, E, A> {
             }
         }
         Poll::Ready(None)
+    }
+}
+
+impl<K, T, E, A> Shared<'_, K, T, E, A>
+where
+    K: Clone + Ord + Hash + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+    E: Clone,
+{
+    /// The answer that is kept for this key, with its time.
+    fn kept(&self, key: &K) -> Option<(T, Timestamp)> {
+        self.shelf.kept.as_ref()?.find(key)
+    }
+}
+
+#[cfg(feature = "tower")]
+impl<K, T, E, C: Clock> SharedCalls<K, T, E, C>
+where
+    K: Clone + Ord + Hash + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+    E: Clone,
+{
+    /// The plan of a call that owns it.
+    pub(crate) fn plan<A>(&self, alone: A, key: Option<K>) -> Shared<'static, K, T, E, A> {
+        Shared::new(alone, Held::Owned(Arc::clone(&self.shelf)), key)
     }
 }
 
@@ -274,23 +319,21 @@ where
     }
 
     fn poll_look_up(&mut self, cx: &mut Context<'_>, now: Timestamp) -> Poll<Option<Found<T, E>>> {
-        let shelf = self.shelf;
-        if !std::mem::replace(&mut self.asked, true) {
-            if let Some((value, since)) = shelf.kept.as_ref().and_then(|kept| kept.find(&self.key))
-                && shelf.life.is_fresh(since, now)
+        if !std::mem::replace(&mut self.asked, true)
+            && let Some(key) = &self.key
+        {
+            if let Some((value, since)) = self.kept(key)
+                && self.shelf.life.is_fresh(since, now)
             {
                 return Poll::Ready(Some((Ending::Success, Ok((value, Some(since))))));
             }
-            match shelf.groups.as_ref().map(|groups| groups.join(self.key.clone())) {
+            match self.shelf.groups.as_ref().map(|groups| groups.join(key.clone())) {
                 Some(Joined::Lead(lead)) => self.lead = Some(lead),
                 Some(Joined::Follow(ticket)) => self.follows = Some(ticket),
                 Some(Joined::Apart) | None => {}
             }
         }
-        match &shelf.groups {
-            Some(groups) => self.poll_follow(groups, cx),
-            None => Poll::Ready(None),
-        }
+        self.poll_follow(cx)
     }
 
     fn came_to(
@@ -299,11 +342,11 @@ where
         ending: Ending,
         result: &Result<T, Error<E>>,
     ) {
-        if let Some(kept) = &self.shelf.kept
+        if let (Some(kept), Some(key)) = (&self.shelf.kept, &self.key)
             && let Ok(value) = result
             && ending == Ending::Success
         {
-            kept.keep(self.key.clone(), value.clone(), now());
+            kept.keep(key.clone(), value.clone(), now());
         }
         // That its time ran out is its own affair: those who wait may have more of it.
         let own = |error: &Error<E>| match error {
@@ -334,7 +377,7 @@ where
             return result.map(Answer::real);
         }
         let now = inner.clock.now();
-        if let Some((value, since)) = self.shelf.kept.as_ref().and_then(|kept| kept.find(&self.key))
+        if let Some((value, since)) = self.key.as_ref().and_then(|key| self.kept(key))
             && self.shelf.life.is_usable(since, now)
         {
             inner.fell_back();

@@ -5,7 +5,7 @@ use super::over::OverLayers;
 use super::repeat::{Clones, Never};
 use super::service::PipelineService;
 use crate::clock::{Clock, SystemClock};
-use crate::{ByResult, NoHints, Pipeline};
+use crate::{ByResult, Error, NoFallback, NoHints, Pipeline};
 use std::fmt;
 use tower_layer::Layer;
 
@@ -36,18 +36,20 @@ pub struct PipelineLayer<
     D = Anonymous,
     K = ByResult,
     H = NoHints,
+    F = NoFallback,
 > {
     pub(super) pipeline: Pipeline<C>,
-    pub(super) with: With<R, D, K, H>,
+    pub(super) with: With<R, D, K, H, F>,
 }
 
 /// What a layer was told besides its pipeline.
 #[derive(Clone, Debug)]
-pub(super) struct With<R, D, K, H> {
+pub(super) struct With<R, D, K, H, F> {
     pub(super) repeat: R,
     pub(super) describe: D,
     pub(super) classify: K,
     pub(super) hints: H,
+    pub(super) fallback: F,
 }
 
 impl<C: Clock> PipelineLayer<C> {
@@ -56,47 +58,85 @@ impl<C: Clock> PipelineLayer<C> {
     pub fn new(pipeline: Pipeline<C>) -> Self {
         let (repeat, describe) = (Clones, Anonymous);
         let (classify, hints) = (ByResult, NoHints);
-        Self { pipeline, with: With { repeat, describe, classify, hints } }
+        let fallback = NoFallback;
+        Self { pipeline, with: With { repeat, describe, classify, hints, fallback } }
     }
 }
 
-impl<C: Clock, R, D, K, H> PipelineLayer<C, R, D, K, H> {
+impl<C: Clock, R, D, K, H, F> PipelineLayer<C, R, D, K, H, F> {
     /// Sends each request once at most, whatever the retry settings say.
-    pub fn once(self) -> PipelineLayer<C, Never, D, K, H> {
+    pub fn once(self) -> PipelineLayer<C, Never, D, K, H, F> {
         self.repeat(Never)
     }
 
     /// How a request is made that can be sent again: see [`Repeat`](super::Repeat). Default: it is cloned.
-    pub fn repeat<Other>(self, repeat: Other) -> PipelineLayer<C, Other, D, K, H> {
-        let With { describe, classify, hints, .. } = self.with;
-        PipelineLayer { pipeline: self.pipeline, with: With { repeat, describe, classify, hints } }
+    pub fn repeat<Other>(self, repeat: Other) -> PipelineLayer<C, Other, D, K, H, F> {
+        let With { describe, classify, hints, fallback, .. } = self.with;
+        PipelineLayer {
+            pipeline: self.pipeline,
+            with: With { repeat, describe, classify, hints, fallback },
+        }
     }
 
     /// What a request says of its call: a key, a priority, the time its caller has. Default: nothing.
-    pub fn about<Request, F>(self, describe: F) -> PipelineLayer<C, R, F, K, H>
+    pub fn about<Request, A>(self, describe: A) -> PipelineLayer<C, R, A, K, H, F>
     where
-        F: Fn(&Request, About) -> About,
+        A: Fn(&Request, About) -> About,
     {
-        let With { repeat, classify, hints, .. } = self.with;
-        PipelineLayer { pipeline: self.pipeline, with: With { repeat, describe, classify, hints } }
+        let With { repeat, classify, hints, fallback, .. } = self.with;
+        PipelineLayer {
+            pipeline: self.pipeline,
+            with: With { repeat, describe, classify, hints, fallback },
+        }
     }
 
     /// Judges results. Default: `Ok` is a success, `Err` a failure.
-    pub fn classify<Other>(self, classify: Other) -> PipelineLayer<C, R, D, Other, H> {
-        let With { repeat, describe, hints, .. } = self.with;
-        PipelineLayer { pipeline: self.pipeline, with: With { repeat, describe, classify, hints } }
+    pub fn classify<Other>(self, classify: Other) -> PipelineLayer<C, R, D, Other, H, F> {
+        let With { repeat, describe, hints, fallback, .. } = self.with;
+        PipelineLayer {
+            pipeline: self.pipeline,
+            with: With { repeat, describe, classify, hints, fallback },
+        }
     }
 
     /// What else is known of a result that is not a success: see [`Hints`](crate::Hints).
-    pub fn hints<Other>(self, hints: Other) -> PipelineLayer<C, R, D, K, Other> {
-        let With { repeat, describe, classify, .. } = self.with;
-        PipelineLayer { pipeline: self.pipeline, with: With { repeat, describe, classify, hints } }
+    pub fn hints<Other>(self, hints: Other) -> PipelineLayer<C, R, D, K, Other, F> {
+        let With { repeat, describe, classify, fallback, .. } = self.with;
+        PipelineLayer {
+            pipeline: self.pipeline,
+            with: With { repeat, describe, classify, hints, fallback },
+        }
     }
 
     /// Judges what other layers of this kind below have come to: see [`OverLayers`]. Without it their
     /// rejections count as failures of the service.
-    pub fn over_layers(self) -> PipelineLayer<C, R, D, OverLayers, OverLayers<NoHints>> {
+    pub fn over_layers(self) -> PipelineLayer<C, R, D, OverLayers, OverLayers<NoHints>, F> {
         self.classify(OverLayers::new(ByResult)).hints(OverLayers::new(NoHints))
+    }
+
+    /// Answers with `fallback` where a call would fail, time out or be rejected. It is told what the call
+    /// came to; the answer is marked.
+    ///
+    /// ```
+    /// use breakerbox::tower::PipelineLayer;
+    /// use breakerbox::{Error, Pipeline};
+    /// use tower::{ServiceBuilder, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let instead = |_: Result<&str, Error<std::io::Error>>| "no posts today";
+    /// let layer = PipelineLayer::new(Pipeline::builder("posts").build()?).fallback(instead);
+    /// let down = service_fn(async |_: ()| Err(std::io::Error::other("down")));
+    /// let answer = ServiceBuilder::new().layer(layer).service(down).oneshot(()).await?;
+    /// assert_eq!((*answer, answer.is_fallback()), ("no posts today", true));
+    /// # Ok(()) }
+    /// ```
+    pub fn fallback<T, E, G>(self, fallback: G) -> PipelineLayer<C, R, D, K, H, G>
+    where
+        G: Fn(Result<T, Error<E>>) -> T,
+    {
+        let With { repeat, describe, classify, hints, .. } = self.with;
+        let with = With { repeat, describe, classify, hints, fallback };
+        PipelineLayer { pipeline: self.pipeline, with }
     }
 
     /// The pipeline, for its statistics and events.
@@ -105,17 +145,17 @@ impl<C: Clock, R, D, K, H> PipelineLayer<C, R, D, K, H> {
     }
 }
 
-impl<S, C: Clock, R: Clone, D: Clone, K: Clone, H: Clone> Layer<S>
-    for PipelineLayer<C, R, D, K, H>
+impl<S, C: Clock, R: Clone, D: Clone, K: Clone, H: Clone, F: Clone> Layer<S>
+    for PipelineLayer<C, R, D, K, H, F>
 {
-    type Service = PipelineService<S, C, R, D, K, H>;
+    type Service = PipelineService<S, C, R, D, K, H, F>;
 
     fn layer(&self, service: S) -> Self::Service {
         PipelineService { service, layer: self.clone() }
     }
 }
 
-impl<C: Clock, R, D, K, H> fmt::Debug for PipelineLayer<C, R, D, K, H> {
+impl<C: Clock, R, D, K, H, F> fmt::Debug for PipelineLayer<C, R, D, K, H, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PipelineLayer").field("pipeline", &self.pipeline).finish_non_exhaustive()
     }

@@ -44,6 +44,7 @@ mod over;
 mod policies;
 mod repeat;
 mod service;
+mod shared;
 
 pub use about::{About, Anonymous, Describe};
 pub use layer::PipelineLayer;
@@ -54,6 +55,7 @@ pub use policies::{
 };
 pub use repeat::{Clones, Never, Repeat};
 pub use service::{PipelineService, ResponseFuture};
+pub use shared::{SharedFuture, SharedLayer, SharedService};
 #[cfg(feature = "http")]
 pub(crate) use {
     operation::{Attempt, Requesting, release},

@@ -7,7 +7,7 @@ use super::repeat::{Clones, Repeat};
 use crate::clock::{Clock, SystemClock};
 use crate::inner::Inner;
 use crate::pipeline::{Alone, PipelineFuture};
-use crate::{ByResult, Classify, Error, Hints, NoFallback, NoHints};
+use crate::{ByResult, Classify, Error, Hints, NoFallback, NoHints, Recover};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,12 +23,13 @@ pub struct PipelineService<
     D = Anonymous,
     K = ByResult,
     H = NoHints,
+    F = NoFallback,
 > {
     pub(super) service: S,
-    pub(super) layer: PipelineLayer<C, R, D, K, H>,
+    pub(super) layer: PipelineLayer<C, R, D, K, H, F>,
 }
 
-impl<S, C: Clock, R, D, K, H> PipelineService<S, C, R, D, K, H> {
+impl<S, C: Clock, R, D, K, H, F> PipelineService<S, C, R, D, K, H, F> {
     /// The service behind the pipeline.
     pub fn get_ref(&self) -> &S {
         &self.service
@@ -40,7 +41,7 @@ impl<S, C: Clock, R, D, K, H> PipelineService<S, C, R, D, K, H> {
     }
 }
 
-impl<S, Request, C, R, D, K, H> Service<Request> for PipelineService<S, C, R, D, K, H>
+impl<S, Request, C, R, D, K, H, F> Service<Request> for PipelineService<S, C, R, D, K, H, F>
 where
     S: Service<Request> + Clone,
     C: Clock,
@@ -48,10 +49,11 @@ where
     D: Describe<Request>,
     K: Classify<S::Response, S::Error> + Clone,
     H: Hints<S::Response, S::Error> + Clone,
+    F: Recover<S::Response, S::Error> + Clone,
 {
-    type Response = S::Response;
+    type Response = F::Answer;
     type Error = Error<S::Error>;
-    type Future = ResponseFuture<S, Request, C, R, K, H>;
+    type Future = ResponseFuture<S, Request, C, R, K, H, F>;
 
     /// The inner service's, and nothing else.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -63,17 +65,17 @@ where
         let other = self.service.clone();
         let service = std::mem::replace(&mut self.service, other);
         let inner = Arc::clone(self.layer.pipeline.inner());
-        let With { repeat, describe, classify, hints } = &self.layer.with;
+        let With { repeat, describe, classify, hints, fallback } = &self.layer.with;
         let told = describe.describe(&request, About::new(inner.seed)).told();
         let repeats = inner.pipeline.retry().is_some() || inner.pipeline.hedges_at_all();
         let operation = Requesting::new(service, request, repeats, repeat.clone());
         let (classify, hints) = (classify.clone(), hints.clone());
-        let plan = Alone { classify, hints, fallback: Some(NoFallback) };
+        let plan = Alone { classify, hints, fallback: Some(fallback.clone()) };
         ResponseFuture { running: PipelineFuture::new(inner, operation, plan, told) }
     }
 }
 
-impl<S: fmt::Debug, C: Clock, R, D, K, H> fmt::Debug for PipelineService<S, C, R, D, K, H> {
+impl<S: fmt::Debug, C: Clock, R, D, K, H, F> fmt::Debug for PipelineService<S, C, R, D, K, H, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("PipelineService");
         shown.field("service", &self.service).field("pipeline", self.layer.pipeline()).finish()
@@ -84,7 +86,7 @@ pin_project_lite::pin_project! {
     /// The future of one call of a [`PipelineService`]. The call begins when it is first polled; dropping
     /// it gives the call up, and all that it holds.
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<S, Request, C, R, K, H>
+    pub struct ResponseFuture<S, Request, C, R, K, H, F>
     where
         S: Service<Request>,
         S: Clone,
@@ -92,19 +94,20 @@ pin_project_lite::pin_project! {
         R: Repeat<Request>,
     {
         #[pin]
-        running: PipelineFuture<Arc<Inner<C>>, C, Requesting<S, Request, R>, Alone<K, H, NoFallback>>,
+        running: PipelineFuture<Arc<Inner<C>>, C, Requesting<S, Request, R>, Alone<K, H, F>>,
     }
 }
 
-impl<S, Request, C, R, K, H> Future for ResponseFuture<S, Request, C, R, K, H>
+impl<S, Request, C, R, K, H, F> Future for ResponseFuture<S, Request, C, R, K, H, F>
 where
     S: Service<Request> + Clone,
     C: Clock,
     R: Repeat<Request>,
     K: Classify<S::Response, S::Error>,
     H: Hints<S::Response, S::Error>,
+    F: Recover<S::Response, S::Error>,
 {
-    type Output = Result<S::Response, Error<S::Error>>;
+    type Output = Result<F::Answer, Error<S::Error>>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -112,7 +115,7 @@ where
     }
 }
 
-impl<S, Request, C, R, K, H> fmt::Debug for ResponseFuture<S, Request, C, R, K, H>
+impl<S, Request, C, R, K, H, F> fmt::Debug for ResponseFuture<S, Request, C, R, K, H, F>
 where
     S: Service<Request> + Clone,
     C: Clock,

@@ -3,11 +3,12 @@
 use crate::support::{Scripted, Task, poll_ready};
 use breakerbox::tower::{
     AdaptiveLimitLayer, AttemptTimeoutLayer, BreakerLayer, BulkheadLayer, ChaosLayer,
-    DeadlineLayer, HedgeLayer, PipelineLayer, RateLimitLayer, RetryLayer, ShedLayer, ThrottleLayer,
+    DeadlineLayer, HedgeLayer, PipelineLayer, RateLimitLayer, RetryLayer, SharedLayer, ShedLayer,
+    ThrottleLayer,
 };
 use breakerbox::{
-    Error, Pipeline, adaptive_limit, breaker, bulkhead, chaos, hedge, rate_limit, retry, shed,
-    throttle,
+    Answer, Error, Pipeline, adaptive_limit, breaker, bulkhead, chaos, hedge, rate_limit, retry,
+    shed, throttle,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
@@ -51,6 +52,11 @@ macro_rules! for_every_layer {
             .build();
         let all = all.expect("good");
         $check("pipeline", &PipelineLayer::new(all.clone()));
+        let unmarked = |result: Result<u32, Error<u32>>| result.unwrap_or(0);
+        $check("fallback", &Unmarked(PipelineLayer::new(all.clone()).once().fallback(unmarked)));
+        let alone = |_: &u32| None::<u32>;
+        let shared = Pipeline::builder("it").coalesce(Default::default()).build();
+        $check("shared", &Unmarked(SharedLayer::new(shared.expect("good").shared(), alone)));
         #[cfg(feature = "http")]
         {
             use crate::over_http::OverHttp;
@@ -59,6 +65,17 @@ macro_rules! for_every_layer {
             $check("server", &OverHttp(ServerLayer::new(all)));
         }
     }};
+}
+
+/// A layer whose answers are marked, without the marks.
+struct Unmarked<L>(L);
+
+impl<L: Layer<Scripted>> Layer<Scripted> for Unmarked<L> {
+    type Service = tower::util::MapResponse<L::Service, fn(Answer<u32>) -> u32>;
+
+    fn layer(&self, service: Scripted) -> Self::Service {
+        tower::util::MapResponse::new(self.0.layer(service), Answer::into_inner)
+    }
 }
 
 /// A layer of this test's services.
@@ -192,7 +209,7 @@ fn a_pending_call_is_polled_when_it_was_woken_and_only_then() {
 #[test]
 fn the_inner_error_comes_through_as_it_is() {
     fn check(name: &str, layer: &impl Tested) {
-        if matches!(name, "retry" | "pipeline" | "hedge") {
+        if matches!(name, "retry" | "pipeline" | "hedge" | "fallback") {
             return;
         }
         let (service, _) = Scripted::new(&[Some(Err(9))]);

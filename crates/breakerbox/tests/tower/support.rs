@@ -136,6 +136,11 @@ impl<F: Future> Task<F> {
         }
     }
 
+    /// As if it had been woken.
+    pub(crate) fn wake(&self) {
+        self.woken.0.store(true, Ordering::Relaxed);
+    }
+
     #[track_caller]
     pub(crate) fn output(&mut self) -> F::Output {
         self.run();

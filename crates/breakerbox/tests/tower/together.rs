@@ -4,8 +4,8 @@ use crate::support::{Scripted, Task, poll_ready};
 use breakerbox::clock::ManualClock;
 use breakerbox::core::retry::Failure;
 use breakerbox::retry::{Backoff, Growth, Jitter};
-use breakerbox::tower::{BulkheadLayer, PipelineLayer, RateLimitLayer, Repeat};
-use breakerbox::{Error, Outcome, Pipeline, breaker, bulkhead, rate_limit, retry};
+use breakerbox::tower::{BulkheadLayer, PipelineLayer, RateLimitLayer, Repeat, SharedLayer};
+use breakerbox::{Error, Outcome, Pipeline, breaker, bulkhead, coalesce, rate_limit, retry};
 use std::task::Poll;
 use std::time::Duration;
 use tower::{Layer, Service, ServiceBuilder};
@@ -180,4 +180,47 @@ fn the_outer_layer_is_asked_first() {
     assert_eq!(bulkhead.pipeline().stats().rejected("bulkhead_full"), 0);
     drop(first);
     assert_eq!(told.dropped.get(), 1);
+}
+
+#[test]
+fn equal_requests_share_an_answer_and_others_do_not() {
+    let pipeline = Pipeline::builder("it").coalesce(coalesce::Settings::default()).build().unwrap();
+    let (service, told) = Scripted::new(&[None]);
+    // Even numbers are equal, odd ones have no key.
+    let key = |number: &u32| number.is_multiple_of(2).then_some(0);
+    let mut service = SharedLayer::new(pipeline.shared(), key).layer(service);
+    let mut calls: Vec<_> = [2, 4, 6, 1, 3].map(|number| call(&mut service, number)).into();
+    assert_eq!(told.calls.get(), 3);
+    // The one that leads gives up: the next takes over.
+    drop(calls.remove(0));
+    calls[0].run();
+    assert_eq!(told.calls.get(), 4);
+    told.ended.set(Some(Ok(7)));
+    calls[0].wake();
+    let answers: Vec<_> = calls
+        .iter_mut()
+        .map(|call| {
+            call.wake();
+            call.output().map(|it| *it)
+        })
+        .collect();
+    assert_eq!(answers, [Ok(7), Ok(7), Ok(7), Ok(7)]);
+}
+
+#[test]
+fn a_fallback_stands_in_and_is_marked() {
+    let settings = breaker::Settings { consecutive_failures: Some(1), ..Default::default() };
+    let pipeline = Pipeline::builder("it").breaker(settings).build().unwrap();
+    let (service, told) = Scripted::new(&[Some(Err(13))]);
+    let layer = PipelineLayer::new(pipeline.clone()).once();
+    let layer = layer.fallback(|came_to: Result<u32, Error<u32>>| match came_to {
+        Err(Error::Inner(error)) => error,
+        _ => 0,
+    });
+    let mut service = layer.layer(service);
+    for instead in [13, 0] {
+        let answer = call(&mut service, 1).output().unwrap();
+        assert_eq!((*answer, answer.is_fallback()), (instead, true));
+    }
+    assert_eq!((told.calls.get(), pipeline.stats().fallbacks), (1, 2));
 }

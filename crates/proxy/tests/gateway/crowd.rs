@@ -109,7 +109,7 @@ async fn crowd() {
     // Nobody was left without an answer, and every kind of answer was there.
     assert_eq!(tally.count("lost"), 0);
     let gave_up = tally.count("gave_up");
-    assert!(gave_up > 20 && kinds["cancelled"] > 0);
+    assert!(gave_up > 0 && kinds["cancelled"] > 0);
     let mut unseen = 0;
     for kind in ["delivered", "timeout", "no_response", "breaker_open"] {
         assert!(tally.count(kind) > 0, "{kind}");
