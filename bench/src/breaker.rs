@@ -3,7 +3,7 @@
 use crate::case::{Case, Failed, Group, good, succeeds, waker};
 use crate::floors::coarse;
 use crate::tower_service::{Ready, called};
-use breakerbox::{Breaker, Builder};
+use breakerbox::{Breaker, Builder, Event, Interest};
 use breakerbox_core::breaker::{self, Settings, Window};
 use breakerbox_core::{Outcome, Timestamp};
 use circuitbreaker_rs::{CircuitBreaker, DefaultPolicy};
@@ -15,6 +15,7 @@ use tower_resilience::circuitbreaker::{CircuitBreakerLayer, SlidingWindowType};
 pub const CORE: &str = "core: window by time";
 pub const BLOCKING: &str = "breakerbox: blocking, by time";
 pub const ASYNC: &str = "breakerbox: async, by time";
+pub const TOLD: &str = "breakerbox: async, changes of state told";
 pub const CORE_LATENCIES: &str = "core: by time, with a histogram of latencies";
 pub const LATENCIES: &str = "breakerbox: blocking, with a histogram of latencies";
 
@@ -32,6 +33,11 @@ fn slow() -> Settings {
         failure_rate: Some(0.5),
         ..Settings::default()
     }
+}
+
+/// What a listener costs that does nothing.
+pub fn nothing(event: &Event) {
+    std::hint::black_box(event);
 }
 
 /// One good call. Only who measures how long calls take reads the clock at the beginning.
@@ -97,7 +103,11 @@ fn ours() -> Vec<Case> {
         ("breakerbox: async, by calls (100)", asynchronous("by-calls", by_calls)),
         ("breakerbox: async, slow calls watched", asynchronous("slow", slow_calls)),
         ("breakerbox: async, with an attempt timeout", timed.expect("valid settings")),
+        (TOLD, asynchronous("told", |builder| builder)),
+        ("breakerbox: async, all events told", asynchronous("all", |builder| builder)),
     ];
+    variants[4].1.on_event_of(Interest::TRANSITIONS, nothing);
+    variants[5].1.on_event(nothing);
     let waker = waker();
     for (name, breaker) in variants {
         cases.push(Case::each(name, move || succeeds(waker, breaker.call(async || good(1)))));

@@ -65,6 +65,8 @@
 //! - `tower`: [`tower`] layers.
 //! - `http`: [`http`] layers, for clients and servers of HTTP and gRPC.
 //! - `config`: reading configuration files.
+//! - `metrics`: an exporter for the crate [`metrics`](https://docs.rs/metrics).
+//! - `tracing`: events for the crate [`tracing`](https://docs.rs/tracing).
 
 pub mod breaker;
 pub mod clock;
@@ -75,11 +77,17 @@ mod events;
 #[cfg(feature = "http")]
 pub mod http;
 mod inner;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod name;
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+mod observable;
 mod pipeline;
 mod registry;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 
 #[doc(inline)]
 pub use breaker::{
@@ -90,8 +98,10 @@ pub use breaker::{
 };
 pub use breakerbox_core::{Durations, Outcome, Timestamp};
 pub use error::{Error, Rejection, Timeout, TimeoutKind};
-pub use events::{Event, EventKind, Events, ListenerId, STREAM_CAPACITY};
+pub use events::{Event, EventKind, Events, Interest, ListenerId, STREAM_CAPACITY};
 pub use name::Name;
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+pub use observable::Observable;
 pub use pipeline::{
     Alone, Async, Blocking, BlockingPipeline, FailureKind, Hints, NoHints, Once, Pipeline,
     PipelineBuilder, PipelineCall, PipelineCalling, PipelineStats, Repeatable, RetryAfter, RetryIf,
