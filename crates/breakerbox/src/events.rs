@@ -327,7 +327,7 @@ struct Listening {
 }
 
 /// What a stream needs of the breaker that it listens to.
-pub trait RemoveListener {
+pub(crate) trait RemoveListener {
     fn remove_listener(&self, id: ListenerId);
 }
 

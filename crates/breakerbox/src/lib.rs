@@ -53,7 +53,8 @@
 //! - [`Breaker`] for the breaker alone around async operations, [`BlockingBreaker`] for others,
 //!   [`Breaker::permit`] for code that cannot be wrapped;
 //! - [`Breaker::classify`] says what is a failure, [`Breaker::fallback`] what to answer instead;
-//! - [`Breaker::on_event`] and [`Breaker::events`] tell what happens, [`Breaker::stats`] what has;
+//! - [`Breaker::on_event`] and [`Breaker::events`] tell what happens, [`Interest`] which of it,
+//!   [`Breaker::stats`] what has;
 //! - [`Registry`] finds breakers by name;
 //! - [`clock`] lets tests decide what time it is.
 //!
@@ -65,8 +66,8 @@
 //! - `tower`: [`tower`] layers.
 //! - `http`: [`http`] layers, for clients and servers of HTTP and gRPC.
 //! - `config`: reading configuration files.
-//! - `metrics`: an exporter for the crate [`metrics`](https://docs.rs/metrics).
-//! - `tracing`: events for the crate [`tracing`](https://docs.rs/tracing).
+//! - `metrics`: [`metrics`], what has been counted, for the crate of that name.
+//! - `tracing`: [`tracing`], what happens, for the crate of that name.
 
 pub mod breaker;
 pub mod clock;

@@ -1,7 +1,7 @@
 //! What can be observed: breakers and pipelines.
 
 use crate::clock::Clock;
-use crate::events::{Callback, RemoveListener};
+use crate::events::Callback;
 use crate::inner::Inner;
 use crate::pipeline::PipelineStats;
 use crate::{BlockingBreaker, BlockingPipeline, Breaker, Interest, ListenerId, Name, Pipeline};
@@ -10,7 +10,22 @@ use std::sync::Arc;
 
 /// What can be observed: breakers and pipelines, for async and for blocking calls.
 ///
-/// Nobody else can implement it.
+/// Of [`SharedCalls`](crate::SharedCalls) it is the pipeline. Nobody else can implement it.
+///
+/// ```
+/// # #[cfg(feature = "metrics")] fn main() {
+/// use breakerbox::metrics::Exporter;
+/// use breakerbox::{BlockingBreaker, Breaker, Observable, Pipeline};
+///
+/// fn exporter_of(one: &impl Observable, other: &impl Observable) -> Exporter {
+///     Exporter::new().with(one).with(other)
+/// }
+/// let posts = Pipeline::builder("posts").build().unwrap();
+/// let disk = BlockingBreaker::new("disk");
+/// assert_eq!(exporter_of(&posts, &disk).len(), 2);
+/// # }
+/// # #[cfg(not(feature = "metrics"))] fn main() {}
+/// ```
 pub trait Observable: sealed::Sealed {}
 
 pub(crate) mod sealed {
@@ -23,9 +38,10 @@ pub(crate) mod sealed {
 }
 
 /// What is read of a breaker or a pipeline, whatever its clock is.
-pub trait Source: RemoveListener + Send + Sync {
+pub trait Source: Send + Sync {
     fn name(&self) -> &Name;
     fn listen(&self, interest: Interest, callback: Callback) -> ListenerId;
+    fn stop_listening(&self, listener: ListenerId);
     /// What its policies have seen; what time has changed is told before.
     fn stats(&self) -> PipelineStats;
     fn pipeline(&self) -> &breakerbox_core::pipeline::Pipeline;
@@ -39,6 +55,10 @@ impl<C: Clock + Send + Sync> Source for Inner<C> {
 
     fn listen(&self, interest: Interest, callback: Callback) -> ListenerId {
         self.listeners.add(interest, callback)
+    }
+
+    fn stop_listening(&self, listener: ListenerId) {
+        self.listeners.remove(listener);
     }
 
     fn stats(&self) -> PipelineStats {

@@ -107,17 +107,15 @@ fn rejections(seen: &Seen<'_>) -> Vec<(Labels, u64)> {
     let reasons = Rejection::POLICIES.into_iter().zip(Rejection::REASONS);
     let counted = reasons.map(|(policy, reason)| (policy, reason, stats.rejected(reason)));
     let known = counted.filter(|(policy, _, rejected)| *rejected > 0 || has(policy));
-    let labelled = |(policy, reason, rejected)| {
-        (labels(("policy", policy), ("reason", reason)), rejected)
-    };
+    let labelled =
+        |(policy, reason, rejected)| (labels(("policy", policy), ("reason", reason)), rejected);
     known.map(labelled).collect()
 }
 
 /// A histogram as Prometheus has it: how many took at most so long.
 fn buckets(seen: &Seen<'_>) -> Vec<(Labels, u64)> {
     let Some(latency) = &seen.stats.latency else { return Vec::new() };
-    let bounded = BUCKETS.map(|(bound, le)| {
-        (label("le", le), latency.at_most(Duration::from_secs_f64(bound)))
-    });
+    let bounded = BUCKETS
+        .map(|(bound, le)| (label("le", le), latency.at_most(Duration::from_secs_f64(bound))));
     bounded.into_iter().chain([(label("le", "+Inf"), latency.count())]).collect()
 }

@@ -1,10 +1,10 @@
 //! One metric: its name, what it means, and how it is read.
 
 use super::source::Changes;
-use crate::pipeline::PipelineStats;
 use crate::observable::Source;
-use breakerbox_core::pipeline::Pipeline;
+use crate::pipeline::PipelineStats;
 use ::metrics::{Key, Label, Level, Metadata, Unit, with_recorder};
+use breakerbox_core::pipeline::Pipeline;
 
 /// What is published of one breaker or pipeline at one moment.
 pub(super) struct Seen<'a> {
@@ -84,7 +84,10 @@ pub(super) fn label(key: &'static str, value: &'static str) -> Labels {
 }
 
 /// Two of them.
-pub(super) fn labels(one: (&'static str, &'static str), two: (&'static str, &'static str)) -> Labels {
+pub(super) fn labels(
+    one: (&'static str, &'static str),
+    two: (&'static str, &'static str),
+) -> Labels {
     [one, two].map(|(key, value)| Label::from_static_parts(key, value)).into()
 }
 

@@ -67,8 +67,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Exporter {
     /// By where their parts that clones share lie. While they are here nothing else can lie there.
     watched: Mutex<BTreeMap<usize, Watched>>,
-    registries: Vec<Box<dyn Fn() -> Vec<Arc<dyn Source>> + Send + Sync>>,
+    registries: Vec<AllOf>,
 }
+
+/// Reads what a registry holds.
+type AllOf = Box<dyn Fn() -> Vec<Arc<dyn Source>> + Send + Sync>;
 
 impl Exporter {
     /// Publishes nothing yet.

@@ -27,9 +27,11 @@ pub(super) const METRICS: &[Metric] = &[
     gauge("breakerbox_adaptive_limit_in_flight", "Attempts that run", |seen| {
         Some(seen.stats.adaptive_limit.as_ref()?.in_flight.into())
     }),
-    counter("breakerbox_adaptive_limit_rejected_total", "Attempts above the adaptive limit", |seen| {
-        Some(seen.stats.adaptive_limit.as_ref()?.rejected)
-    }),
+    counter(
+        "breakerbox_adaptive_limit_rejected_total",
+        "Attempts above the adaptive limit",
+        |seen| Some(seen.stats.adaptive_limit.as_ref()?.rejected),
+    ),
     counter("breakerbox_rate_limit_allowed_total", "Calls that went at once", |seen| {
         Some(seen.stats.rate_limit.as_ref()?.allowed)
     }),

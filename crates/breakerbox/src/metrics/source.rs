@@ -52,7 +52,7 @@ impl Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         if let Some(source) = self.source.upgrade() {
-            source.remove_listener(self.listener);
+            source.stop_listening(self.listener);
         }
     }
 }
