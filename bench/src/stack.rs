@@ -42,7 +42,7 @@ fn ours() -> Vec<Case> {
     let timed = stack().attempt_timeout(TIMEOUT).build().expect("valid settings");
     let pending = timed.clone();
     let told = stack().attempt_timeout(TIMEOUT).build().expect("valid settings");
-    told.on_event_of(Interest::TRANSITIONS, nothing);
+    told.on_event_of(Interest::RARE, nothing);
     let blocking = stack().build_blocking().expect("valid settings");
     let machine = pipeline::Pipeline::new(
         pipeline::Settings {
@@ -64,7 +64,7 @@ fn ours() -> Vec<Case> {
             matches!(done, Action::Done { .. })
         }),
         Case::each(READY, move || succeeds(waker, timed.call(async || good(1)))),
-        Case::each("breakerbox: async, ready at once, changes of state told", move || {
+        Case::each("breakerbox: async, ready at once, what is rare told", move || {
             succeeds(waker, told.call(async || good(1)))
         }),
         Case::each(PENDING, move || succeeds(waker, pending.call(PendingOnce::default))),
