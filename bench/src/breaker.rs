@@ -3,7 +3,7 @@
 use crate::case::{Case, Failed, Group, good, succeeds, waker};
 use crate::floors::coarse;
 use crate::tower_service::{Ready, called};
-use breakerbox::{Breaker, Builder};
+use breakerbox::{Breaker, Builder, Event, Interest};
 use breakerbox_core::breaker::{self, Settings, Window};
 use breakerbox_core::{Outcome, Timestamp};
 use circuitbreaker_rs::{CircuitBreaker, DefaultPolicy};
@@ -32,6 +32,11 @@ fn slow() -> Settings {
         failure_rate: Some(0.5),
         ..Settings::default()
     }
+}
+
+/// What a listener costs that does nothing.
+pub fn nothing(event: &Event) {
+    std::hint::black_box(event);
 }
 
 /// One good call. Only who measures how long calls take reads the clock at the beginning.
@@ -91,12 +96,18 @@ fn ours() -> Vec<Case> {
     for (name, breaker) in variants {
         cases.push(Case::each(name, move || breaker.call(|| good(1)).is_ok()));
     }
+    let told = asynchronous("told", |builder| builder);
+    told.on_event_of(Interest::RARE, nothing);
+    let all_told = asynchronous("all-told", |builder| builder);
+    all_told.on_event(nothing);
     let timed = Breaker::builder("timed").attempt_timeout(Duration::from_secs(3)).build();
     let variants = [
         (ASYNC, asynchronous("by-time", |builder| builder)),
         ("breakerbox: async, by calls (100)", asynchronous("by-calls", by_calls)),
         ("breakerbox: async, slow calls watched", asynchronous("slow", slow_calls)),
         ("breakerbox: async, with an attempt timeout", timed.expect("valid settings")),
+        ("breakerbox: async, what is rare told", told),
+        ("breakerbox: async, all events told", all_told),
     ];
     let waker = waker();
     for (name, breaker) in variants {

@@ -1,11 +1,12 @@
 //! The common stack: timeout + retry + breaker + bulkhead.
 
+use crate::breaker::nothing;
 use crate::case::{Case, Failed, Group, PendingOnce, good, succeeds, waker};
 use crate::floors::coarse;
 use crate::retry::{TowerPolicy, resilience};
 use crate::tower_service::{Pending, Ready, called};
 use backon::{ExponentialBuilder, Retryable};
-use breakerbox::{Pipeline, bulkhead, retry};
+use breakerbox::{Interest, Pipeline, bulkhead, retry};
 use breakerbox_core::breaker::Settings;
 use breakerbox_core::pipeline::{self, Action, Call, Ending, Event, Start};
 use recloser::{AsyncRecloser, Recloser};
@@ -40,6 +41,8 @@ fn ours() -> Vec<Case> {
     };
     let timed = stack().attempt_timeout(TIMEOUT).build().expect("valid settings");
     let pending = timed.clone();
+    let told = stack().attempt_timeout(TIMEOUT).build().expect("valid settings");
+    told.on_event_of(Interest::RARE, nothing);
     let blocking = stack().build_blocking().expect("valid settings");
     let machine = pipeline::Pipeline::new(
         pipeline::Settings {
@@ -61,6 +64,9 @@ fn ours() -> Vec<Case> {
             matches!(done, Action::Done { .. })
         }),
         Case::each(READY, move || succeeds(waker, timed.call(async || good(1)))),
+        Case::each("breakerbox: async, ready at once, what is rare told", move || {
+            succeeds(waker, told.call(async || good(1)))
+        }),
         Case::each(PENDING, move || succeeds(waker, pending.call(PendingOnce::default))),
         Case::each("breakerbox: blocking, without timeout", move || {
             blocking.call(|| good(1)).is_ok()

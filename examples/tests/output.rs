@@ -142,6 +142,47 @@ fn a_test_on_paused_time_takes_no_time() {
 }
 
 #[test]
+fn metrics_are_shown_as_prometheus_reads_them() {
+    assert_eq!(
+        output("metrics"),
+        r#"breakerbox_breaker_calls_total{name="posts",kind="failure"} 3
+breakerbox_breaker_calls_total{name="posts",kind="success"} 3
+breakerbox_breaker_state{name="posts",state="open"} 1
+breakerbox_call_duration_seconds_bucket{name="posts",le="0.01"} 5
+breakerbox_call_duration_seconds_sum{name="posts"} 0.051
+breakerbox_rejections_total{name="posts",policy="breaker",reason="breaker_open"} 1
+"#
+    );
+}
+
+#[test]
+fn changes_are_logged() {
+    assert_eq!(
+        output("log_changes"),
+        r#" WARN breakerbox: circuit breaker opened name=posts from=closed to=open cause=consecutive failures
+DEBUG breakerbox: call rejected name=posts policy="breaker" reason="breaker_open" retry_after=5s
+ INFO breakerbox: circuit breaker changed name=posts from=open to=half_open cause=open duration elapsed
+ INFO breakerbox: circuit breaker changed name=posts from=half_open to=closed cause=probes succeeded
+"#
+    );
+}
+
+#[test]
+fn calls_become_spans_and_counts_metrics_of_opentelemetry() {
+    assert_eq!(
+        output("opentelemetry"),
+        r#"get post: Unset, retrying
+get post: Error { description: "down" }, retrying
+get post: Error { description: "not tried" }, transition, rejected
+get post: Error { description: "not tried" }, rejected
+breakerbox.breaker.calls kind=failure name=posts 4
+breakerbox.breaker.calls kind=success name=posts 1
+breakerbox.breaker.state state=open 1
+"#
+    );
+}
+
+#[test]
 fn each_pattern_has_an_example_that_does_what_it_says() {
     for (example, printed) in [
         (

@@ -4,9 +4,10 @@ use crate::{Name, Rejection, TimeoutKind};
 use breakerbox_core::breaker::Transition;
 use futures_core::Stream;
 use std::collections::VecDeque;
+use std::ops::BitOr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -99,7 +100,100 @@ pub enum EventKind {
     },
 }
 
-type Callback = Arc<dyn Fn(&Event) + Send + Sync>;
+/// Which kinds of events a listener wants to hear of.
+///
+/// Who does not ask for [`OUTCOMES`](Self::OUTCOMES) makes no good call slower: everything else is rare.
+///
+/// ```
+/// use breakerbox::{Breaker, EventKind, Interest};
+///
+/// let breaker = Breaker::builder("posts").consecutive_failures(1).build()?;
+/// let mut events = breaker.events_of(Interest::TRANSITIONS | Interest::REJECTIONS);
+/// breaker.permit().unwrap().failure();
+/// assert!(breaker.permit().is_err());
+///
+/// assert!(matches!(events.try_next().unwrap().kind, EventKind::Transition(_)));
+/// assert!(matches!(events.try_next().unwrap().kind, EventKind::Rejected(_)));
+/// assert_eq!(events.try_next(), None);
+/// # Ok::<(), breakerbox::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Interest(u16);
+
+impl Interest {
+    /// Changes of state.
+    pub const TRANSITIONS: Self = Self(1);
+    /// How each call ended that came back: [`EventKind::Success`], [`EventKind::Failure`],
+    /// [`EventKind::Ignored`]. To tell it, every call reads the clock twice.
+    pub const OUTCOMES: Self = Self(1 << 1);
+    /// Panics of operations.
+    pub const PANICS: Self = Self(1 << 2);
+    /// Calls that were not run.
+    pub const REJECTIONS: Self = Self(1 << 3);
+    /// Calls that took too long.
+    pub const TIMEOUTS: Self = Self(1 << 4);
+    /// Calls that their callers gave up.
+    pub const CANCELLATIONS: Self = Self(1 << 5);
+    /// Calls that got the fallback.
+    pub const FALLBACKS: Self = Self(1 << 6);
+    /// Retries and hedges.
+    pub const REPETITIONS: Self = Self(1 << 7);
+    /// All but [`OUTCOMES`](Self::OUTCOMES).
+    pub const RARE: Self = Self(Self::ALL.0 & !Self::OUTCOMES.0);
+    /// Everything.
+    pub const ALL: Self = Self(u16::MAX);
+
+    /// Whether all that `other` names is in this.
+    ///
+    /// ```
+    /// use breakerbox::Interest;
+    ///
+    /// assert!(Interest::RARE.contains(Interest::PANICS | Interest::TIMEOUTS));
+    /// assert!(!Interest::RARE.contains(Interest::OUTCOMES));
+    /// ```
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl BitOr for Interest {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl EventKind {
+    /// What a listener must want in order to hear of this.
+    ///
+    /// ```
+    /// use breakerbox::{EventKind, Interest};
+    ///
+    /// assert_eq!(EventKind::Ignored.interest(), Interest::OUTCOMES);
+    /// ```
+    pub fn interest(&self) -> Interest {
+        match self {
+            Self::Transition(_) => Interest::TRANSITIONS,
+            Self::Success { .. } | Self::Failure { .. } | Self::Ignored => Interest::OUTCOMES,
+            Self::Panicked => Interest::PANICS,
+            Self::Rejected(_) => Interest::REJECTIONS,
+            Self::Timeout { .. } => Interest::TIMEOUTS,
+            Self::Cancelled => Interest::CANCELLATIONS,
+            Self::Fallback => Interest::FALLBACKS,
+            Self::Retrying { .. } | Self::Hedged { .. } => Interest::REPETITIONS,
+        }
+    }
+}
+
+pub(crate) type Callback = Arc<dyn Fn(&Event) + Send + Sync>;
+
+#[derive(Clone)]
+struct Listener {
+    id: ListenerId,
+    interest: Interest,
+    callback: Callback,
+}
 
 /// A listener of one breaker, to take it away again.
 ///
@@ -117,8 +211,9 @@ pub struct ListenerId(u64);
 /// Who listens. Nobody at first, and then nothing is made of events.
 #[derive(Default)]
 pub(crate) struct Listeners {
-    any: AtomicBool,
-    list: Mutex<Arc<[(ListenerId, Callback)]>>,
+    /// What at least one of them wants.
+    wanted: AtomicU16,
+    list: Mutex<Arc<[Listener]>>,
     next: AtomicU64,
     panics: AtomicU64,
 }
@@ -130,37 +225,40 @@ impl std::fmt::Debug for Listeners {
 }
 
 impl Listeners {
-    #[inline]
-    pub(crate) fn any(&self) -> bool {
-        self.any.load(Ordering::Relaxed)
+    /// Whether anybody wants any of this.
+    #[inline(always)]
+    pub(crate) fn want(&self, interest: Interest) -> bool {
+        self.wanted.load(Ordering::Relaxed) & interest.0 != 0
     }
 
-    pub(crate) fn add(&self, callback: Callback) -> ListenerId {
+    pub(crate) fn add(&self, interest: Interest, callback: Callback) -> ListenerId {
         let id = ListenerId(self.next.fetch_add(1, Ordering::Relaxed));
         let mut list = self.lock();
-        *list = list.iter().cloned().chain([(id, callback)]).collect();
-        self.any.store(true, Ordering::Relaxed);
+        *list = list.iter().cloned().chain([Listener { id, interest, callback }]).collect();
+        self.wanted.store(wanted(&list), Ordering::Relaxed);
         id
     }
 
     pub(crate) fn remove(&self, id: ListenerId) -> bool {
         let mut list = self.lock();
-        let others = list.iter().filter(|(other, _)| *other != id).cloned().collect();
+        let others = list.iter().filter(|other| other.id != id).cloned().collect();
         let before = std::mem::replace(&mut *list, others);
         let removed = list.len() < before.len();
-        self.any.store(!list.is_empty(), Ordering::Relaxed);
+        self.wanted.store(wanted(&list), Ordering::Relaxed);
         // What the listener owned is dropped outside the lock: that may be another one's stream.
         drop(list);
         drop(before);
         removed
     }
 
-    /// Tells everybody, outside the lock. A listener that panics is counted, and hurts nobody.
+    /// Tells everybody who wants it, outside the lock. A listener that panics is counted, and hurts
+    /// nobody.
     #[cold]
     pub(crate) fn tell(&self, event: &Event) {
+        let interest = event.kind.interest();
         let list = Arc::clone(&self.lock());
-        for (_, callback) in &*list {
-            self.watch(|| callback(event));
+        for listener in list.iter().filter(|listener| listener.interest.contains(interest)) {
+            self.watch(|| (listener.callback)(event));
         }
         // One that was removed meanwhile goes here, with what it owns.
         self.watch(move || drop(list));
@@ -181,9 +279,13 @@ impl Listeners {
         self.panics.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Arc<[(ListenerId, Callback)]>> {
+    fn lock(&self) -> MutexGuard<'_, Arc<[Listener]>> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn wanted(list: &[Listener]) -> u16 {
+    list.iter().fold(0, |wanted, listener| wanted | listener.interest.0)
 }
 
 /// The events of a breaker, as a stream.
@@ -281,11 +383,12 @@ impl Drop for Sender {
 impl Events {
     pub(crate) fn listen(
         listeners: &Listeners,
+        interest: Interest,
         owner: std::sync::Weak<dyn RemoveListener + Send + Sync>,
     ) -> Self {
         let queue = Arc::new(Mutex::new(Queue::default()));
         let sender = Sender(Arc::clone(&queue));
-        let id = listeners.add(Arc::new(move |event| sender.send(event.clone())));
+        let id = listeners.add(interest, Arc::new(move |event| sender.send(event.clone())));
         Self { queue, _listening: Listening { listeners: owner, id } }
     }
 

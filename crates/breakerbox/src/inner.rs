@@ -3,7 +3,7 @@
 use crate::breaker::{Answer, Recover};
 use crate::clock::Clock;
 use crate::events::{Listeners, RemoveListener};
-use crate::{Error, Event, EventKind, ListenerId, Name, Rejection, Timeout, TimeoutKind};
+use crate::{Error, Event, EventKind, Interest, ListenerId, Name, Rejection, Timeout, TimeoutKind};
 use breakerbox_core::breaker::{self, Cause, Control, Memory, Snapshot, Transition};
 use breakerbox_core::pipeline::{
     Action, Answers, Call, End, Ending, Event as Step, Hint, Notice, Pipeline, Rejection as Why,
@@ -134,7 +134,7 @@ impl<C: Clock> Inner<C> {
     /// Whether somebody wants to know of every call how long it took.
     #[inline(always)]
     pub(crate) fn watched(&self) -> bool {
-        self.latency.is_some() || self.listeners.any()
+        self.latency.is_some() || self.listeners.want(Interest::OUTCOMES)
     }
 
     /// The only attempt has ended. Whether the caller is to get the fallback, if there is one.
@@ -154,10 +154,16 @@ impl<C: Clock> Inner<C> {
         hint: Hint,
     ) -> Action {
         let step = Step::Ended { attempt, ending, hint };
-        if self.watched() || ending == Ending::Panicked {
+        if self.watched() || (ending != Ending::Success && self.step_is_told(ending)) {
             return self.step(call, step);
         }
         self.step_unwatched(call, step)
+    }
+
+    /// Whether somebody wants to hear of what an attempt leads to that did not succeed.
+    #[cold]
+    fn step_is_told(&self, ending: Ending) -> bool {
+        ending == Ending::Panicked || self.listeners.want(Interest::REPETITIONS)
     }
 
     /// Something has happened to a call of which nobody wants to hear.
@@ -185,10 +191,10 @@ impl<C: Clock> Inner<C> {
             }
             (Action::Wait, Some(at)) => {
                 let after = Timestamp::since(at, now);
-                self.tell(|| EventKind::Retrying { attempts, after });
+                self.tell(Interest::REPETITIONS, || EventKind::Retrying { attempts, after });
             }
             (Action::Run { attempt, .. }, _) if hedging => {
-                self.tell(|| EventKind::Hedged { attempt });
+                self.tell(Interest::REPETITIONS, || EventKind::Hedged { attempt });
             }
             // Of the rest the driver tells, or nobody.
             _ => {}
@@ -221,7 +227,9 @@ impl<C: Clock> Inner<C> {
         if ending == Ending::Panicked {
             count(&self.rare.panics);
         }
-        self.tell(|| match ending {
+        let interest =
+            if ending == Ending::Panicked { Interest::PANICS } else { Interest::OUTCOMES };
+        self.tell(interest, || match ending {
             Ending::Success => EventKind::Success { took },
             Ending::Failure => EventKind::Failure { took },
             Ending::Ignored => EventKind::Ignored,
@@ -257,7 +265,7 @@ impl<C: Clock> Inner<C> {
             count(&self.rare.cancelled);
             let now = self.clock.now();
             let cancel = |notice: Notice<'_>| call.cancel(&self.pipeline, now, notice);
-            self.in_order(cancel, |()| self.tell(|| EventKind::Cancelled));
+            self.in_order(cancel, |()| self.tell(Interest::CANCELLATIONS, || EventKind::Cancelled));
         }
     }
 
@@ -266,7 +274,7 @@ impl<C: Clock> Inner<C> {
     pub(crate) fn stopped(&self, end: End) -> Stopped {
         let timeout = |kind, after, counter| {
             count(counter);
-            self.tell(|| EventKind::Timeout { kind, after });
+            self.tell(Interest::TIMEOUTS, || EventKind::Timeout { kind, after });
             Stopped::Timeout(Timeout { name: self.name.clone(), kind, after })
         };
         match end {
@@ -279,7 +287,7 @@ impl<C: Clock> Inner<C> {
             End::Rejected(why) => {
                 count(&self.rare.rejected[why.number()]);
                 let rejection = Rejection::new(self.name.clone(), why.later_by(self.lag()));
-                self.tell(|| EventKind::Rejected(rejection.clone()));
+                self.tell(Interest::REJECTIONS, || EventKind::Rejected(rejection.clone()));
                 Stopped::Rejected(rejection)
             }
             // A result is delivered by whoever has it.
@@ -320,7 +328,7 @@ impl<C: Clock> Inner<C> {
     /// Somebody has got a fallback.
     pub(crate) fn fell_back(&self) {
         count(&self.rare.fallbacks);
-        self.tell(|| EventKind::Fallback);
+        self.tell(Interest::FALLBACKS, || EventKind::Fallback);
     }
 
     pub(crate) fn control(&self, control: Control) -> bool {
@@ -347,13 +355,15 @@ impl<C: Clock> Inner<C> {
 
     #[cold]
     fn changed(&self, change: Transition) {
-        self.tell(|| EventKind::Transition(change));
+        self.tell(Interest::TRANSITIONS, || EventKind::Transition(change));
     }
 
-    /// Makes an event only if somebody listens.
-    pub(crate) fn tell(&self, kind: impl FnOnce() -> EventKind) {
-        if self.listeners.any() {
-            self.listeners.tell(&Event { name: self.name.clone(), kind: kind() });
+    /// Makes an event only if somebody wants it.
+    pub(crate) fn tell(&self, interest: Interest, kind: impl FnOnce() -> EventKind) {
+        if self.listeners.want(interest) {
+            let event = Event { name: self.name.clone(), kind: kind() };
+            debug_assert_eq!(event.kind.interest(), interest, "who wants it hears of it");
+            self.listeners.tell(&event);
         }
     }
 }

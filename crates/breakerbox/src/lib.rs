@@ -53,7 +53,8 @@
 //! - [`Breaker`] for the breaker alone around async operations, [`BlockingBreaker`] for others,
 //!   [`Breaker::permit`] for code that cannot be wrapped;
 //! - [`Breaker::classify`] says what is a failure, [`Breaker::fallback`] what to answer instead;
-//! - [`Breaker::on_event`] and [`Breaker::events`] tell what happens, [`Breaker::stats`] what has;
+//! - [`Breaker::on_event`] and [`Breaker::events`] tell what happens, [`Interest`] which of it,
+//!   [`Breaker::stats`] what has;
 //! - [`Registry`] finds breakers by name;
 //! - [`clock`] lets tests decide what time it is.
 //!
@@ -67,6 +68,8 @@
 //! - `reqwest`, `reqwest-middleware`: the same for clients of reqwest.
 //! - `axum`: errors as responses of axum. `tonic`: clients of tonic, and errors as its statuses.
 //! - `config`: reading configuration files.
+//! - `metrics`: [`metrics`], what has been counted, for the crate of that name.
+//! - `tracing`: [`tracing`], what happens, for the crate of that name.
 
 pub mod breaker;
 pub mod clock;
@@ -77,11 +80,17 @@ mod events;
 #[cfg(feature = "http")]
 pub mod http;
 mod inner;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod name;
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+mod observable;
 mod pipeline;
 mod registry;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 
 #[doc(inline)]
 pub use breaker::{
@@ -92,8 +101,10 @@ pub use breaker::{
 };
 pub use breakerbox_core::{Durations, Outcome, Timestamp};
 pub use error::{Error, Rejection, Timeout, TimeoutKind};
-pub use events::{Event, EventKind, Events, ListenerId, STREAM_CAPACITY};
+pub use events::{Event, EventKind, Events, Interest, ListenerId, STREAM_CAPACITY};
 pub use name::Name;
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+pub use observable::Observable;
 pub use pipeline::{
     Alone, Async, Blocking, BlockingPipeline, FailureKind, Hints, NoHints, Once, Pipeline,
     PipelineBuilder, PipelineCall, PipelineCalling, PipelineStats, Repeatable, RetryAfter, RetryIf,

@@ -23,7 +23,7 @@ pub use breakerbox_core::breaker::{
 
 use crate::clock::{Clock, SystemClock};
 use crate::inner::Inner;
-use crate::{Error, Event, Events, ListenerId, Name, Rejection};
+use crate::{Error, Event, Events, Interest, ListenerId, Name, Rejection};
 use breakerbox_core::pipeline::Answers;
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -66,6 +66,13 @@ impl Breaker {
     /// A breaker with settings of your own.
     pub fn builder(name: &str) -> Builder {
         Builder::named(name)
+    }
+}
+
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+impl<C: Clock> Breaker<C> {
+    pub(crate) fn inner(&self) -> &Arc<Inner<C>> {
+        &self.inner
     }
 }
 
@@ -219,6 +226,9 @@ impl<C: Clock> Breaker<C> {
     /// A listener may call the breaker, and then hears of what it does there. One that owns a clone
     /// of the breaker keeps it alive until it is removed.
     ///
+    /// Because of it every call reads the clock twice and makes an event. Where that is too much, ask for
+    /// less: [`on_event_of`](Self::on_event_of).
+    ///
     /// ```
     /// use breakerbox::{Breaker, EventKind};
     /// use std::sync::atomic::{AtomicU32, Ordering};
@@ -237,7 +247,32 @@ impl<C: Clock> Breaker<C> {
     /// # Ok::<(), breakerbox::Rejection>(())
     /// ```
     pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> ListenerId {
-        self.inner.listeners.add(Arc::new(listener))
+        self.on_event_of(Interest::ALL, listener)
+    }
+
+    /// The same for some kinds of events only. Without [`Interest::OUTCOMES`] a good call costs nothing
+    /// more.
+    ///
+    /// ```
+    /// use breakerbox::{Breaker, Control, EventKind, Interest};
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// static OPENED: AtomicU32 = AtomicU32::new(0);
+    /// let posts = Breaker::new("posts");
+    /// posts.on_event_of(Interest::TRANSITIONS, |_| {
+    ///     OPENED.fetch_add(1, Ordering::Relaxed);
+    /// });
+    /// posts.permit()?.success();
+    /// posts.control(Control::ForceOpen);
+    /// assert_eq!(OPENED.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), breakerbox::Rejection>(())
+    /// ```
+    pub fn on_event_of(
+        &self,
+        interest: Interest,
+        listener: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> ListenerId {
+        self.inner.listeners.add(interest, Arc::new(listener))
     }
 
     /// Takes a listener away. False if it was not there.
@@ -276,8 +311,13 @@ impl<C: Clock> Breaker<C> {
 impl<C: Clock + Send + Sync + 'static> Breaker<C> {
     /// The events from now on, as a stream.
     pub fn events(&self) -> Events {
+        self.events_of(Interest::ALL)
+    }
+
+    /// Those of some kinds: see [`Interest`].
+    pub fn events_of(&self, interest: Interest) -> Events {
         let owner: Weak<Inner<C>> = Arc::downgrade(&self.inner);
-        Events::listen(&self.inner.listeners, owner)
+        Events::listen(&self.inner.listeners, interest, owner)
     }
 }
 

@@ -43,7 +43,7 @@ use crate::breaker::BuildError;
 use crate::clock::{Clock, SystemClock};
 use crate::events::RemoveListener;
 use crate::inner::Inner;
-use crate::{ByResult, Event, Events, ListenerId, Name, NoFallback};
+use crate::{ByResult, Event, Events, Interest, ListenerId, Name, NoFallback};
 use breakerbox_core::breaker::{Control, Memory, State};
 use breakerbox_core::rate_limit;
 use shared::Sharing;
@@ -85,7 +85,7 @@ impl Pipeline {
     }
 }
 
-#[cfg(feature = "tower")]
+#[cfg(any(feature = "tower", feature = "metrics", feature = "tracing"))]
 impl<C: Clock> Pipeline<C> {
     pub(crate) fn inner(&self) -> &Arc<Inner<C>> {
         &self.inner
@@ -267,15 +267,36 @@ impl<C: Clock> Pipeline<C> {
 
     /// What every policy has seen.
     pub fn stats(&self) -> PipelineStats {
-        if let Some(breaker) = self.inner.pipeline.endpoints().breaker(0) {
-            self.inner.settle(breaker);
-        }
         PipelineStats::of(&self.inner)
     }
 
     /// Calls `listener` on every event: see [`Breaker::on_event`](crate::Breaker::on_event).
     pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> ListenerId {
-        self.inner.listeners.add(Arc::new(listener))
+        self.on_event_of(Interest::ALL, listener)
+    }
+
+    /// The same for some kinds of events only. Without [`Interest::OUTCOMES`] a good call costs nothing
+    /// more.
+    ///
+    /// ```
+    /// use breakerbox::{EventKind, Interest, Pipeline, retry};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let posts = Pipeline::builder("posts").retry(retry::Settings::default()).build().unwrap();
+    /// posts.on_event_of(Interest::REPETITIONS, |event| {
+    ///     assert!(matches!(event.kind, EventKind::Retrying { attempts: 1, .. }));
+    /// });
+    /// let mut answers = [Err("reset"), Ok("a post")].into_iter();
+    /// let post = posts.call(|| std::future::ready(answers.next().unwrap())).await;
+    /// assert_eq!((post, posts.stats().listener_panics), (Ok("a post"), 0));
+    /// # }
+    /// ```
+    pub fn on_event_of(
+        &self,
+        interest: Interest,
+        listener: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> ListenerId {
+        self.inner.listeners.add(interest, Arc::new(listener))
     }
 
     /// Takes a listener away. False if it was not there.
@@ -303,8 +324,13 @@ impl<C: Clock + Send + Sync + 'static> Pipeline<C> {
     /// # }
     /// ```
     pub fn events(&self) -> Events {
+        self.events_of(Interest::ALL)
+    }
+
+    /// Those of some kinds: see [`Interest`].
+    pub fn events_of(&self, interest: Interest) -> Events {
         let owner: Weak<dyn RemoveListener + Send + Sync> = Arc::downgrade(&self.inner) as _;
-        Events::listen(&self.inner.listeners, owner)
+        Events::listen(&self.inner.listeners, interest, owner)
     }
 }
 

@@ -90,7 +90,11 @@ impl PipelineStats {
         self.rejected.iter().sum()
     }
 
-    pub(super) fn of<C: Clock>(inner: &Inner<C>) -> Self {
+    /// What time has changed is told before.
+    pub(crate) fn of<C: Clock>(inner: &Inner<C>) -> Self {
+        if let Some(breaker) = inner.pipeline.endpoints().breaker(0) {
+            inner.settle(breaker);
+        }
         let now = inner.clock.now();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (pipeline, rare) = (&inner.pipeline, &inner.rare);

@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::inner::{Inner, Stopped};
-use crate::{EventKind, Timeout, TimeoutKind};
+use crate::{EventKind, Interest, Timeout, TimeoutKind};
 use breakerbox_core::Timestamp;
 use breakerbox_core::pipeline::{Call, Ending, Hint};
 use std::pin::Pin;
@@ -50,7 +50,7 @@ impl<C: Clock> Streaming<C> {
     /// Nothing has come for so long that the answer is given up.
     pub(crate) fn idle_for(self, after: Duration) -> Timeout {
         let (name, kind) = (self.inner.name.clone(), TimeoutKind::Idle);
-        self.inner.tell(|| EventKind::Timeout { kind, after });
+        self.inner.tell(Interest::TIMEOUTS, || EventKind::Timeout { kind, after });
         self.ended(Ending::Failure);
         Timeout { name, kind, after }
     }

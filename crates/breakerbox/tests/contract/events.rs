@@ -4,7 +4,9 @@ use crate::support::{
     Log, SECOND, WatchedClock, at, fragile, now, ok_after, panic_of, poll_once, seconds,
 };
 use breakerbox::clock::{ManualClock, TokioClock};
-use breakerbox::{Breaker, Cause, Control, EventKind, Outcome, State, TimeoutKind, Transition};
+use breakerbox::{
+    Breaker, Cause, Control, EventKind, Interest, Outcome, State, TimeoutKind, Transition,
+};
 use tokio::time::advance;
 
 fn transition(kind: &EventKind) -> Transition {
@@ -201,4 +203,66 @@ fn a_call_that_began_at_the_origin_of_its_clock_knows_how_long_it_took() {
     clock.advance(seconds(5));
     permit.success();
     assert_eq!(log.take(), [EventKind::Success { took: seconds(5) }]);
+}
+
+#[test]
+fn who_does_not_ask_how_calls_end_makes_none_read_the_clock_more() {
+    let clock = WatchedClock::default();
+    let breaker = fragile("quiet").clock(clock.clone()).build().unwrap();
+    let mut rare = breaker.events_of(Interest::RARE);
+    clock.reads();
+    assert_eq!(now(breaker.call(async || Ok::<_, ()>(7))), Ok(7));
+    assert_eq!(clock.reads(), 1);
+    let outcomes = breaker.events_of(Interest::OUTCOMES);
+    assert_eq!(now(breaker.call(async || Ok::<_, ()>(7))), Ok(7));
+    assert_eq!(clock.reads(), 2, "how long it took is told");
+    drop(outcomes);
+    assert_eq!(now(breaker.call(async || Ok::<_, ()>(7))), Ok(7));
+    assert_eq!(clock.reads(), 1);
+
+    assert!(now(breaker.call(async || Err::<(), _>(()))).is_err());
+    assert!(now(breaker.call(async || Ok::<_, ()>(7))).is_err());
+    let told: Vec<_> = std::iter::from_fn(|| rare.try_next()).map(|event| event.kind).collect();
+    assert!(matches!(told[..], [EventKind::Transition(_), EventKind::Rejected(_)]), "{told:?}");
+}
+
+#[test]
+fn each_listener_hears_what_it_wants_and_nothing_else() {
+    let kinds = [
+        Interest::TRANSITIONS,
+        Interest::OUTCOMES,
+        Interest::PANICS,
+        Interest::REJECTIONS,
+        Interest::TIMEOUTS,
+        Interest::CANCELLATIONS,
+        Interest::FALLBACKS,
+        Interest::REPETITIONS,
+    ];
+    let clock = ManualClock::new();
+    let breaker = fragile("wanted").clock(clock.clone()).attempt_timeout(SECOND).build().unwrap();
+    let mut streams = kinds.map(|kind| breaker.events_of(kind));
+    let all = Log::of(&breaker);
+
+    assert!(now(breaker.call(async || Ok::<_, ()>(()))).is_ok());
+    let panicking = breaker.permit().unwrap();
+    panic_of(move || {
+        let _panicking = panicking;
+        panic!("the operation")
+    });
+    assert!(now(breaker.fallback(|_| ()).call(async || Ok::<_, ()>(()))).unwrap().is_fallback());
+    clock.advance(seconds(30));
+    drop(breaker.permit().unwrap());
+    let mut hanging = std::pin::pin!(breaker.call(std::future::pending::<Result<(), ()>>));
+    assert!(poll_once(hanging.as_mut()).is_pending());
+    clock.advance(SECOND);
+    assert!(poll_once(hanging).is_ready());
+
+    let all = all.take();
+    for (kind, stream) in kinds.into_iter().zip(&mut streams) {
+        let told: Vec<_> = std::iter::from_fn(|| stream.try_next()).map(|it| it.kind).collect();
+        let wanted = all.iter().filter(|it| it.interest() == kind);
+        assert_eq!(told, wanted.cloned().collect::<Vec<_>>(), "{kind:?}");
+        // A breaker alone repeats nothing.
+        assert_eq!(told.is_empty(), kind == Interest::REPETITIONS, "{kind:?}");
+    }
 }
