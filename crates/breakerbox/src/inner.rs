@@ -28,6 +28,7 @@ pub struct Inner<C> {
 pub(crate) struct Rare {
     pub(crate) attempt_timeouts: AtomicU64,
     pub(crate) deadlines: AtomicU64,
+    pub(crate) idle_timeouts: AtomicU64,
     pub(crate) cancelled: AtomicU64,
     pub(crate) panics: AtomicU64,
     pub(crate) fallbacks: AtomicU64,

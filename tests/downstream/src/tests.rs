@@ -141,3 +141,20 @@ fn a_status_of_tonic() {
     let layer = breakerbox::http::GrpcLayer::standard("posts");
     assert_eq!(layer.pipeline().stats().retries, 0);
 }
+
+#[cfg(feature = "metrics")]
+#[test]
+fn an_exporter() {
+    let breaker = Breaker::builder("posts").build().unwrap();
+    let exporter = breakerbox::metrics::Exporter::new().with(&breaker);
+    exporter.publish();
+    assert_eq!(exporter.len(), 1);
+}
+
+#[cfg(feature = "tracing")]
+#[test]
+fn a_log() {
+    let breaker = Breaker::builder("posts").build().unwrap();
+    let listener = breakerbox::tracing::log(&breaker);
+    assert!(breaker.remove_listener(listener));
+}

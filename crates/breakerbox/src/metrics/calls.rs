@@ -31,8 +31,12 @@ pub(super) const METRICS: &[Metric] = &[
         "breakerbox_timeouts_total",
         "Calls that ran out of time, answered by the fallback or not",
         |seen| {
-            let (attempt, deadline) = (seen.stats.attempt_timeouts, seen.stats.deadlines);
-            vec![(label("kind", "attempt"), attempt), (label("kind", "deadline"), deadline)]
+            let stats = &seen.stats;
+            vec![
+                (label("kind", "attempt"), stats.attempt_timeouts),
+                (label("kind", "deadline"), stats.deadlines),
+                (label("kind", "idle"), stats.idle_timeouts),
+            ]
         },
     ),
     counter("breakerbox_fallbacks_total", "Calls answered by a fallback", |seen| {

@@ -61,6 +61,8 @@ pub struct PipelineStats {
     pub budget_left: Option<f64>,
     /// Calls that an attempt timeout ended.
     pub attempt_timeouts: u64,
+    /// Answers that had begun and stopped coming: those of the layers for HTTP.
+    pub idle_timeouts: u64,
     /// Calls that the deadline ended, but for those that got the last error of an attempt then.
     pub deadlines: u64,
     /// Calls that their callers gave up.
@@ -115,6 +117,7 @@ impl PipelineStats {
             refused_by_budget: pipeline.refused_by_budget(),
             budget_left: pipeline.budget_left(now),
             attempt_timeouts: read(&rare.attempt_timeouts),
+            idle_timeouts: read(&rare.idle_timeouts),
             deadlines: read(&rare.deadlines),
             cancelled: read(&rare.cancelled),
             panics: read(&rare.panics),

@@ -1,7 +1,7 @@
 //! A call whose answer has begun, and goes on.
 
 use crate::clock::Clock;
-use crate::inner::{Inner, Stopped};
+use crate::inner::{Inner, Stopped, count};
 use crate::{EventKind, Interest, Timeout, TimeoutKind};
 use breakerbox_core::Timestamp;
 use breakerbox_core::pipeline::{Call, Ending, Hint};
@@ -50,6 +50,7 @@ impl<C: Clock> Streaming<C> {
     /// Nothing has come for so long that the answer is given up.
     pub(crate) fn idle_for(self, after: Duration) -> Timeout {
         let (name, kind) = (self.inner.name.clone(), TimeoutKind::Idle);
+        count(&self.inner.rare.idle_timeouts);
         self.inner.tell(Interest::TIMEOUTS, || EventKind::Timeout { kind, after });
         self.ended(Ending::Failure);
         Timeout { name, kind, after }

@@ -112,6 +112,7 @@ async fn a_body_that_is_silent_is_given_up() {
     let Some(Err(Error::Timeout(timeout))) = body.frame().await else { panic!() };
     assert_eq!((timeout.kind(), timeout.after()), (TimeoutKind::Idle, second));
     assert_eq!((began.elapsed(), counted(&pipeline)), (second, [0, 1, 0, 0]));
+    assert_eq!(pipeline.stats().idle_timeouts, 1);
 }
 
 #[tokio::test(start_paused = true)]
