@@ -3,13 +3,14 @@
 use crate::support::{attempts, breaker_after, counted};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::any;
 use breakerbox::clock::TokioClock;
 use breakerbox::http::ClientLayer;
 use breakerbox::{Error, Pipeline};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::{Layer, ServiceExt};
@@ -122,4 +123,27 @@ async fn as_a_middleware_its_own_errors_can_be_told_apart() {
     };
     let error = error.downcast_ref::<Error<reqwest::Error>>().unwrap();
     assert!(error.is_rejected());
+}
+
+#[tokio::test]
+async fn a_short_error_that_is_repeated_leaves_its_connection_usable() {
+    let ports = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&ports);
+    let answer = move |ConnectInfo(peer): ConnectInfo<SocketAddr>| {
+        let mut seen = seen.lock().unwrap();
+        seen.push(peer.port());
+        let status = if seen.len() < 3 { 503 } else { 200 };
+        std::future::ready((StatusCode::from_u16(status).unwrap(), "this is what I say to that"))
+    };
+    let router = Router::new().route("/", any(answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async { axum::serve(listener, service).await });
+
+    let service = ClientLayer::new(pipeline()).layer(client());
+    let response = service.oneshot(client().get(url).build().unwrap()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let ports = ports.lock().unwrap();
+    assert_eq!(ports[..], [ports[0]; 3]);
 }
