@@ -1,4 +1,17 @@
 //! The circuit breaker around async operations, and its blocking twin.
+//!
+//! ```
+//! use breakerbox::breaker::{BlockingBreaker, Control, State};
+//!
+//! let numbers = BlockingBreaker::new("numbers");
+//! assert_eq!(numbers.call(|| "7".parse::<u32>()), Ok(7));
+//!
+//! // By hand, for a repair that takes a while.
+//! numbers.control(Control::Isolate);
+//! assert!(numbers.call(|| "7".parse::<u32>()).unwrap_err().is_rejected());
+//! numbers.control(Control::Close);
+//! assert_eq!(numbers.state(), State::Closed);
+//! ```
 
 mod blocking;
 mod build_error;

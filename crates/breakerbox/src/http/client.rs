@@ -99,6 +99,19 @@ const IDEMPOTENT: [Method; 6] =
     [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE];
 
 /// Calls of one host, with its port, belong together.
+///
+/// ```
+/// use breakerbox::http::{ByHost, ClientLayer};
+/// use breakerbox::clock::SystemClock;
+/// use breakerbox::http::AsItIs;
+/// use breakerbox::{Pipeline, breaker};
+///
+/// // A breaker for each host: one that is down takes no other with it.
+/// let web = Pipeline::builder("web").breaker(breaker::Settings::default()).breaker_keys(100).build()?;
+/// let layer: ClientLayer<SystemClock, AsItIs, ByHost> = ClientLayer::new(web);
+/// assert_eq!(layer.pipeline().stats().keyed_breakers, Some((0, 0)));
+/// # Ok::<(), breakerbox::BuildError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByHost;
 
@@ -245,6 +258,23 @@ impl<S, C: Clock, W: Clone, D: Clone, K: Clone, H: Clone> Layer<S> for ClientLay
 }
 
 /// A service that sends HTTP requests, behind a [`Pipeline`]. Made by [`ClientLayer`].
+///
+/// ```
+/// use breakerbox::http::{ClientLayer, ClientService};
+/// use http::{Request, Response};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // This would be a client that sends them.
+/// let client = service_fn(async |_: Request<_>| {
+///     Ok::<_, std::io::Error>(Response::new(String::from("a post")))
+/// });
+/// let posts: ClientService<_> = ClientLayer::standard("posts").layer(client);
+/// let request = Request::get("http://posts.internal/1").body(String::new())?;
+/// assert_eq!(posts.clone().oneshot(request).await?.status(), 200);
+/// assert_eq!(posts.pipeline().stats().retries, 0);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct ClientService<
     S,
@@ -324,6 +354,23 @@ impl<S: fmt::Debug, C: Clock, W, D, K, H> fmt::Debug for ClientService<S, C, W, 
 pin_project_lite::pin_project! {
     /// The future of one request of a [`ClientService`]. The call begins when it is first polled; dropping
     /// it gives the call up, and all that it holds.
+    ///
+    /// ```
+    /// use breakerbox::http::ClientLayer;
+    /// use http::{Request, Response};
+    /// use tower::{Layer, Service, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = service_fn(async |_: Request<_>| {
+    ///     std::future::pending::<Result<Response<String>, std::io::Error>>().await
+    /// });
+    /// let mut posts = ClientLayer::standard("posts").layer(client);
+    /// let request = Request::get("http://posts.internal/1").body(String::new())?;
+    /// let response = ServiceExt::<Request<String>>::ready(&mut posts).await?.call(request);
+    /// assert!(tokio::time::timeout(std::time::Duration::from_millis(1), response).await.is_err());
+    /// assert_eq!(posts.pipeline().stats().cancelled, 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use = "futures do nothing unless polled"]
     pub struct ClientFuture<S, B, C, W, K, H>
     where

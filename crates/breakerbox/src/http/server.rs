@@ -147,6 +147,21 @@ impl<S, C: Clock, D: Clone, K: Clone> Layer<S> for ServerLayer<C, D, K> {
 }
 
 /// A service that answers HTTP requests, behind a [`Pipeline`]. Made by [`ServerLayer`].
+///
+/// ```
+/// use breakerbox::Pipeline;
+/// use breakerbox::http::{ServerLayer, ServerService};
+/// use http::{Request, Response};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let router = service_fn(async |_: Request<()>| {
+///     Ok::<_, std::io::Error>(Response::new(String::from("a post")))
+/// });
+/// let api: ServerService<_> = ServerLayer::new(Pipeline::builder("api").build()?).layer(router);
+/// assert_eq!(api.oneshot(Request::new(())).await?.status(), 200);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct ServerService<S, C: Clock = SystemClock, D = Anonymous, K = ByProtocol> {
     service: S,
@@ -231,6 +246,25 @@ impl<S: fmt::Debug, C: Clock, D, K> fmt::Debug for ServerService<S, C, D, K> {
 
 pin_project_lite::pin_project! {
     /// The future of one request to a [`ServerService`].
+    ///
+    /// It has a response where a policy has rejected the request, and fails only with the service:
+    ///
+    /// ```
+    /// use breakerbox::http::ServerLayer;
+    /// use breakerbox::{Control, Pipeline, breaker};
+    /// use http::{Request, Response};
+    /// use tower::{Layer, Service, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let api = Pipeline::builder("api").breaker(breaker::Settings::default()).build()?;
+    /// api.control(Control::Isolate);
+    /// let router = service_fn(async |_: Request<()>| {
+    ///     Ok::<_, std::io::Error>(Response::new(String::from("a post")))
+    /// });
+    /// let response = ServerLayer::new(api).layer(router).ready().await?.call(Request::new(())).await?;
+    /// assert_eq!(response.headers()["breakerbox-reason"], "breaker_open");
+    /// # Ok(()) }
+    /// ```
     #[must_use = "futures do nothing unless polled"]
     pub struct ServerFuture<S, B, C, K>
     where

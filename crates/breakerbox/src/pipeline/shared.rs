@@ -106,6 +106,23 @@ pub struct SharedCalls<K, T, E, C: Clock = SystemClock> {
 }
 
 /// The future of a call that shares its answer.
+///
+/// ```
+/// use breakerbox::{Pipeline, SharedCalls, coalesce};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let pipeline = Pipeline::builder("posts").coalesce(coalesce::Settings::default()).build().unwrap();
+/// let posts: SharedCalls<u32, &str, ()> = pipeline.shared();
+/// let first = posts.call(1, async || {
+///     tokio::task::yield_now().await;
+///     Ok("a post")
+/// });
+/// // It asks for the same meanwhile: its operation does not run.
+/// let second = posts.call(1, async || unreachable!());
+/// let (_, second) = tokio::join!(first, second);
+/// assert_eq!((*second.unwrap(), posts.coalesced().unwrap().shared), ("a post", 1));
+/// # }
+/// ```
 pub type SharedCalling<'a, C, Op, K, T, E, A> =
     PipelineCalling<'a, C, Repeatable<Op>, Shared<'a, K, T, E, A>>;
 
@@ -208,6 +225,23 @@ impl<'a, C: Clock, K, H, F> PipelineCall<'a, C, Async, K, H, F> {
 }
 
 /// The plan of a call that shares its answer.
+///
+/// Seen in the type that [`SharedCalling`] stands for:
+///
+/// ```
+/// use breakerbox::{NoFallback, NoHints, Pipeline, Shared, SharedCalls, coalesce};
+/// use breakerbox::{Alone, ByResult, PipelineCalling, Repeatable, clock::SystemClock};
+///
+/// type Plan<'a> = Shared<'a, u32, &'static str, (), Alone<ByResult, NoHints, NoFallback>>;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let pipeline = Pipeline::builder("posts").coalesce(coalesce::Settings::default()).build().unwrap();
+/// let posts: SharedCalls<u32, &str, ()> = pipeline.shared();
+/// let call: PipelineCalling<'_, SystemClock, Repeatable<_>, Plan<'_>> =
+///     posts.call(1, async || Ok("a post"));
+/// assert_eq!(*call.await.unwrap(), "a post");
+/// # }
+/// ```
 pub struct Shared<'a, K: Clone + Ord + Hash, T: Clone, E: Clone, A> {
     alone: A,
     shelf: Held<'a, Shelf<K, T, E>>,
