@@ -66,7 +66,8 @@ pub fn log(observable: &impl Observable) -> ListenerId {
 /// use breakerbox::{Interest, Pipeline, bulkhead, tracing};
 ///
 /// let posts = Pipeline::builder("posts").bulkhead(bulkhead::Settings::new(8)).build()?;
-/// tracing::log_of(&posts, Interest::TRANSITIONS | Interest::PANICS);
+/// let listener = tracing::log_of(&posts, Interest::TRANSITIONS | Interest::PANICS);
+/// assert!(posts.remove_listener(listener));
 /// # Ok::<(), breakerbox::BuildError>(())
 /// ```
 pub fn log_of(observable: &impl Observable, interest: Interest) -> ListenerId {

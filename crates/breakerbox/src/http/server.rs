@@ -64,18 +64,29 @@ pub struct ServerLayer<C: Clock = SystemClock, D = Anonymous, K = ByProtocol> {
 /// of requests that have a deadline.
 ///
 /// ```
-/// use breakerbox::Pipeline;
-/// use breakerbox::http::Deadline;
-/// # use http::Request;
+/// use breakerbox::http::{Deadline, ServerLayer};
+/// use breakerbox::{Error, Pipeline};
+/// use http::{Request, Response};
+/// use std::time::Duration;
+/// use tower::{Layer, ServiceExt, service_fn};
 ///
-/// # async fn handle(request: Request<()>, posts: Pipeline) -> Result<&'static str, breakerbox::Error<()>> {
-/// let mut call = posts.protect();
-/// if let Some(deadline) = request.extensions().get::<Deadline>() {
-///     // What is asked of others must not take longer than whoever asked will wait.
-///     call = call.time_left(deadline.left());
+/// async fn handle(request: Request<()>, posts: Pipeline) -> Result<Response<String>, Error<()>> {
+///     let mut call = posts.protect();
+///     if let Some(deadline) = request.extensions().get::<Deadline>() {
+///         // What is asked of others must not take longer than whoever asked will wait.
+///         assert!(deadline.left() <= Duration::from_secs(5));
+///         call = call.time_left(deadline.left());
+///     }
+///     call.call(async || Ok(Response::new(String::from("a post")))).await
 /// }
-/// call.call(async || Ok("a post")).await
-/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), breakerbox::BuildError> {
+/// let posts = Pipeline::builder("posts").build()?;
+/// let api = Pipeline::builder("api").deadline(Duration::from_secs(5)).build()?;
+/// let service = service_fn(move |request| handle(request, posts.clone()));
+/// let response = ServerLayer::new(api).layer(service).oneshot(Request::new(())).await;
+/// assert_eq!(response.unwrap().status(), 200);
+/// # Ok(()) }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);

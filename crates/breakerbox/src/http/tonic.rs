@@ -86,6 +86,7 @@ impl SendBody<Body> for AsTonics {
 ///     .build()?;
 /// let channel = Endpoint::from_static("http://posts.internal:50051").connect_lazy();
 /// let layer = GrpcLayer::new(posts).repeat_paths(|path| path.starts_with("/posts.Posts/Get"));
+/// assert_eq!(layer.pipeline().name().as_str(), "posts");
 /// let channel = ServiceBuilder::new().layer(layer).service(channel);
 /// // let client = PostsClient::new(channel);
 /// # Ok(()) }

@@ -17,6 +17,7 @@ use std::time::Duration;
 /// let limit = Pipeline::builder("api").rate_limit(rate_limit::Settings::new(100.0)).build()?;
 /// // 100 per second for each tenant.
 /// let layer = PipelineLayer::new(limit).about(|request: &Request, about| about.key(&request.tenant));
+/// assert_eq!(layer.pipeline().name().as_str(), "api");
 /// # Ok::<(), breakerbox::BuildError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
