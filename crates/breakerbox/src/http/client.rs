@@ -185,6 +185,21 @@ impl<C: Clock, W, D, K, H> ClientLayer<C, W, D, K, H> {
 
     /// Which methods may be sent again, though they may have been received. Default: GET, HEAD, OPTIONS,
     /// TRACE, PUT and DELETE.
+    ///
+    /// ```
+    /// use breakerbox::http::ClientLayer;
+    /// use http::{Method, Request, Response};
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = service_fn(async |_: Request<_>| Response::builder().status(503).body(String::new()));
+    /// // A service that knows what it has done already.
+    /// let layer = ClientLayer::standard("posts").repeat_methods([Method::GET, Method::POST]);
+    /// let request = Request::post("http://posts.internal/").body(String::from("a post"))?;
+    /// assert_eq!(layer.layer(client).oneshot(request).await?.status(), 503);
+    /// assert_eq!(layer.pipeline().stats().retries, 2);
+    /// # Ok(()) }
+    /// ```
     pub fn repeat_methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.with.repeats.methods = methods.into_iter().collect();
         self
@@ -205,6 +220,29 @@ impl<C: Clock, W, D, K, H> ClientLayer<C, W, D, K, H> {
 
     /// What a request says of its call: its key, its priority, the time its caller has. Default: its host
     /// is the key.
+    ///
+    /// ```
+    /// use breakerbox::http::ClientLayer;
+    /// use breakerbox::{Pipeline, rate_limit};
+    /// use http::{Request, Response};
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limit = rate_limit::Settings { burst: Some(1), ..rate_limit::Settings::new(0.1) };
+    /// let web = Pipeline::builder("web").rate_limit(limit).build()?;
+    /// let client = service_fn(async |_: Request<_>| {
+    ///     Ok::<_, std::io::Error>(Response::new(String::new()))
+    /// });
+    /// // One in ten seconds of each path.
+    /// let client = ClientLayer::new(web)
+    ///     .about(|request: &Request<String>, about| about.key(request.uri().path()))
+    ///     .layer(client);
+    /// let of = |path| Request::get(path).body(String::new());
+    /// assert!(client.clone().oneshot(of("/posts")?).await.is_ok());
+    /// assert!(client.clone().oneshot(of("/users")?).await.is_ok());
+    /// assert!(client.oneshot(of("/posts")?).await.is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn about<B, F>(self, describe: F) -> ClientLayer<C, W, F, K, H>
     where
         F: Fn(&Request<B>, About) -> About,

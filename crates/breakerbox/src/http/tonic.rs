@@ -122,6 +122,15 @@ impl<C: Clock, D, K, H> GrpcLayer<C, D, K, H> {
     }
 
     /// Changes the layer for HTTP that it is.
+    ///
+    /// ```
+    /// use breakerbox::http::GrpcLayer;
+    /// use std::time::Duration;
+    ///
+    /// // A stream that is silent for longer than that has ended.
+    /// let layer = GrpcLayer::standard("posts").with(|layer| layer.idle_timeout(Duration::from_secs(30)));
+    /// assert_eq!(layer.pipeline().name().as_str(), "posts");
+    /// ```
     pub fn with<E, L, I>(
         self,
         change: impl FnOnce(ClientLayer<C, AsTonics, D, K, H>) -> ClientLayer<C, AsTonics, E, L, I>,

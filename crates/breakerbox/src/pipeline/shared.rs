@@ -201,6 +201,19 @@ where
 impl<'a, C: Clock, K, H, F> PipelineCall<'a, C, Async, K, H, F> {
     /// Gets the answer to this key: see [`SharedCalls::call`]. It is to be asked of the pipeline that
     /// `shared` is of.
+    ///
+    /// ```
+    /// use breakerbox::{Pipeline, SharedCalls, coalesce};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let pipeline = Pipeline::builder("posts").coalesce(coalesce::Settings::default()).build().unwrap();
+    /// let posts: SharedCalls<u32, String, ()> = pipeline.shared();
+    /// let call = posts.protect().priority(0).time_left(Duration::from_secs(1));
+    /// let post = call.call_shared(&posts, 7, async || Ok("a post".to_owned())).await.unwrap();
+    /// assert_eq!(*post, "a post");
+    /// # }
+    /// ```
     pub fn call_shared<Key, Op, Fut, T, E>(
         self,
         shared: &'a SharedCalls<Key, T, E, C>,
