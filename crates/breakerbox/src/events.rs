@@ -13,6 +13,18 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// So many events wait for a slow reader of a stream; of more, the oldest are dropped.
+///
+/// ```
+/// use breakerbox::{Breaker, STREAM_CAPACITY};
+///
+/// let posts = Breaker::new("posts");
+/// let mut events = posts.events();
+/// for _ in 0..STREAM_CAPACITY + 3 {
+///     posts.permit().unwrap().success();
+/// }
+/// assert!(events.try_next().is_some());
+/// assert_eq!(events.dropped(), 3);
+/// ```
 pub const STREAM_CAPACITY: usize = 1024;
 
 /// Something that happened.

@@ -6,6 +6,9 @@
 //! a timeout, and the service is left alone. After a while it is *half-open*: a few probes find out
 //! whether the service works again, and if it does the circuit *closes*.
 //!
+//! Make one breaker for each service that can be down, keep it as long as the program runs (clones share
+//! it), and let every call go through it:
+//!
 //! ```
 //! use breakerbox::{Breaker, Error};
 //! use std::time::Duration;
@@ -17,14 +20,19 @@
 //!     .open_for(Duration::from_secs(30))
 //!     .build()?;
 //!
+//! // `fetch` is yours: whatever gives a future of a `Result`.
 //! match posts.call(|| fetch(1)).await {
 //!     Ok(post) => println!("{post}"),
 //!     Err(Error::Rejected(why)) => println!("not tried: {why}"),
 //!     Err(Error::Timeout(timeout)) => println!("{timeout}"),
 //!     Err(Error::Inner(error)) => println!("tried and failed: {error}"),
 //! }
+//! assert_eq!(posts.stats().successes, 1);
 //! # Ok(()) }
 //! ```
+//!
+//! What is not set has a default: the circuit opens when half of the calls of the last 10 s failed, and
+//! there were at least 20. The name is for errors, events and metrics.
 //!
 //! All policies together are a [`Pipeline`]: the builder takes them in any order and puts them into the
 //! one that makes sense.
@@ -35,18 +43,44 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), breakerbox::BuildError> {
 //! let posts = Pipeline::builder("posts")
-//!     .deadline(Duration::from_secs(5))
-//!     .retry(retry::Settings::default())
+//!     .deadline(Duration::from_secs(5)) // for the whole call
+//!     .retry(retry::Settings::default()) // up to three attempts
 //!     .breaker(breaker::Settings::default())
-//!     .bulkhead(bulkhead::Settings::new(64))
-//!     .attempt_timeout(Duration::from_secs(1))
+//!     .bulkhead(bulkhead::Settings::new(64)) // so many attempts at once
+//!     .attempt_timeout(Duration::from_secs(1)) // for each attempt
 //!     .build()?;
 //! let post = posts.call(async || Ok::<_, std::io::Error>("a post")).await;
 //! assert_eq!(post.unwrap(), "a post");
 //! # Ok(()) }
 //! ```
 //!
+//! With retries an operation may run several times: what must not be done twice goes through
+//! [`call_once`](Pipeline::call_once). `println!("{posts}")` says in words what the pipeline does.
+//!
+//! An `Err` is a failure and an `Ok` is none, unless you say otherwise. A fallback answers whatever went
+//! wrong, and what it gives is marked. Programs without async do the same with `build_blocking`:
+//!
+//! ```
+//! use breakerbox::{Outcome, Pipeline, breaker};
+//!
+//! let pages = Pipeline::builder("pages").breaker(breaker::Settings::default()).build_blocking()?;
+//! let status = pages
+//!     .protect()
+//!     .classify(|result: &Result<u16, std::io::Error>| match result {
+//!         Ok(500..) | Err(_) => Outcome::Failure,
+//!         Ok(_) => Outcome::Success,
+//!     })
+//!     .fallback(|_| 200) // the page of yesterday, say
+//!     .call(|| Ok(503))
+//!     .unwrap();
+//! assert_eq!((*status, status.is_fallback()), (200, true));
+//! assert_eq!(pages.stats().breaker.unwrap().failures, 1);
+//! # Ok::<(), breakerbox::BuildError>(())
+//! ```
+//!
 //! A good call takes no lock, allocates nothing and makes no timer unless its operation is pending.
+//!
+//! # Where to look
 //!
 //! - [`Pipeline`] for all policies around async operations, [`BlockingPipeline`] for others,
 //!   [`SharedCalls`] for calls that share their answers;

@@ -8,6 +8,17 @@ use std::fmt;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// So many breakers a registry holds, unless it is told otherwise.
+///
+/// ```
+/// use breakerbox::{DEFAULT_CAPACITY, Registry};
+///
+/// let registry = Registry::new();
+/// for number in 0..DEFAULT_CAPACITY {
+///     registry.or_insert_with(&format!("shard {number}"), |it| it.build())?;
+/// }
+/// assert!(registry.or_insert_with("one more", |it| it.build()).is_err());
+/// # Ok::<(), breakerbox::RegistryError>(())
+/// ```
 pub const DEFAULT_CAPACITY: usize = 1024;
 
 /// Named breakers: made where they are first needed, found again by name, and shown together.

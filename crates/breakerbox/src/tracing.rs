@@ -14,6 +14,23 @@
 //! | debug | `fallback`, `call cancelled` | |
 //! | trace | `call succeeded`, `call failed` | `took` |
 //! | trace | `call ignored` | |
+//!
+//! ```
+//! use breakerbox::{Breaker, Control, tracing as told};
+//! use std::io::Read;
+//!
+//! let (mut reader, writer) = std::io::pipe()?;
+//! let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(std::sync::Arc::new(writer));
+//! tracing::subscriber::with_default(subscriber.finish(), || {
+//!     let posts = Breaker::new("posts");
+//!     told::log(&posts);
+//!     posts.control(Control::ForceOpen);
+//! });
+//! let mut line = String::new();
+//! reader.read_to_string(&mut line)?;
+//! assert!(line.contains("WARN breakerbox: circuit breaker opened name=posts"), "{line}");
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 use crate::observable::Observable;
 use crate::{Event, EventKind, Interest, ListenerId, State, TimeoutKind};
@@ -49,7 +66,8 @@ pub fn log(observable: &impl Observable) -> ListenerId {
 /// use breakerbox::{Interest, Pipeline, bulkhead, tracing};
 ///
 /// let posts = Pipeline::builder("posts").bulkhead(bulkhead::Settings::new(8)).build()?;
-/// tracing::log_of(&posts, Interest::TRANSITIONS | Interest::PANICS);
+/// let listener = tracing::log_of(&posts, Interest::TRANSITIONS | Interest::PANICS);
+/// assert!(posts.remove_listener(listener));
 /// # Ok::<(), breakerbox::BuildError>(())
 /// ```
 pub fn log_of(observable: &impl Observable, interest: Interest) -> ListenerId {

@@ -19,6 +19,21 @@
 //! - [`pipeline`]: the way of one call through all policies.
 //!
 //! Use the crate `breakerbox` to protect calls; use this one to drive the machines yourself.
+//!
+//! ```
+//! use breakerbox_core::breaker::{Breaker, Settings, State};
+//! use breakerbox_core::{Outcome, Timestamp};
+//! use std::time::Duration;
+//!
+//! let at = |seconds| Timestamp::ZERO + Duration::from_secs(seconds);
+//! let settings = Settings { consecutive_failures: Some(1), ..Settings::default() };
+//! let breaker = Breaker::new(settings.check().unwrap().into(), at(0), 0);
+//! let permit = breaker.admit(at(1), &mut |_| {}).unwrap();
+//! breaker.finish(permit, at(2), Outcome::Failure, &mut |_| {});
+//! assert_eq!(breaker.state(at(2)), State::Open);
+//! // Nobody has waited for this: the present is what the caller says it is.
+//! assert_eq!(breaker.state(at(30)), State::HalfOpen);
+//! ```
 
 pub mod adaptive_limit;
 pub mod breaker;

@@ -164,6 +164,19 @@ impl<C, T> Builder<C, T> {
     ///
     /// They are as fine as the clock: by the coarse system clock a call takes no time, or a whole tick
     /// (1 to 10 ms). Where that is too coarse, give `SystemClock::precise()`.
+    ///
+    /// ```
+    /// use breakerbox::{BlockingBreaker, Breaker, clock::SystemClock};
+    /// use std::time::Duration;
+    ///
+    /// let numbers: BlockingBreaker =
+    ///     Breaker::builder("numbers").latencies(true).clock(SystemClock::precise()).build_blocking()?;
+    /// let _ = numbers.call(|| "7".parse::<u32>());
+    /// let latency = numbers.stats().latency.unwrap();
+    /// assert_eq!(latency.count(), 1);
+    /// assert!(latency.quantile(0.99).unwrap() < Duration::from_secs(60));
+    /// # Ok::<(), breakerbox::BuildError>(())
+    /// ```
     pub fn latencies(mut self, keep: bool) -> Self {
         self.latencies = keep;
         self

@@ -11,6 +11,22 @@ use std::task::{Context, Poll};
 
 pin_project_lite::pin_project! {
     /// The future of one call through a breaker. The call begins when it is first polled.
+    ///
+    /// ```
+    /// use breakerbox::Breaker;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let posts = Breaker::new("posts");
+    /// let call = posts.call(async || Ok::<_, ()>("a post"));
+    /// assert_eq!(posts.stats().started, 0);
+    /// assert_eq!(call.await, Ok("a post"));
+    ///
+    /// // Dropped before its end: the caller has given up, and nobody is to blame.
+    /// let call = posts.call(std::future::pending::<Result<(), ()>>);
+    /// let _ = tokio::time::timeout(std::time::Duration::from_millis(1), call).await;
+    /// assert_eq!((posts.stats().cancelled, posts.stats().failures), (1, 0));
+    /// # }
+    /// ```
     #[must_use = "futures do nothing unless polled"]
     pub struct Calling<'a, C, Op, Fut, K, F>
     where

@@ -1,4 +1,17 @@
 //! The circuit breaker around async operations, and its blocking twin.
+//!
+//! ```
+//! use breakerbox::breaker::{BlockingBreaker, Control, State};
+//!
+//! let numbers = BlockingBreaker::new("numbers");
+//! assert_eq!(numbers.call(|| "7".parse::<u32>()), Ok(7));
+//!
+//! // By hand, for a repair that takes a while.
+//! numbers.control(Control::Isolate);
+//! assert!(numbers.call(|| "7".parse::<u32>()).unwrap_err().is_rejected());
+//! numbers.control(Control::Close);
+//! assert_eq!(numbers.state(), State::Closed);
+//! ```
 
 mod blocking;
 mod build_error;
@@ -182,6 +195,20 @@ impl<C: Clock> Breaker<C> {
 
     /// The same for a call that outlives this borrow. It clones the breaker.
     ///
+    /// ```
+    /// use breakerbox::Breaker;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let posts = Breaker::new("posts");
+    /// let permit = posts.owned_permit()?;
+    /// tokio::spawn(async move {
+    ///     // ... the work ...
+    ///     permit.success();
+    /// }).await?;
+    /// assert_eq!(posts.stats().successes, 1);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As for [`permit`](Self::permit).
     pub fn owned_permit(&self) -> Result<OwnedPermit<C>, Rejection> {
@@ -276,6 +303,21 @@ impl<C: Clock> Breaker<C> {
     }
 
     /// Takes a listener away. False if it was not there.
+    ///
+    /// ```
+    /// use breakerbox::Breaker;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// let posts = Breaker::new("posts");
+    /// let told = Arc::new(AtomicU32::new(0));
+    /// let count = Arc::clone(&told);
+    /// let listener = posts.on_event(move |_| { count.fetch_add(1, Ordering::Relaxed); });
+    /// posts.permit().unwrap().success();
+    /// assert!(posts.remove_listener(listener));
+    /// posts.permit().unwrap().success();
+    /// assert_eq!(told.load(Ordering::Relaxed), 1);
+    /// ```
     pub fn remove_listener(&self, id: ListenerId) -> bool {
         self.inner.listeners.remove(id)
     }

@@ -3,6 +3,27 @@
 //! Every wait and every duration of a breaker goes through one [`Clock`]. The default is the
 //! system's monotonic clock, [`SystemClock`]; tests use [`ManualClock`], or `TokioClock` (feature
 //! `test-util`), which follows tokio's paused time.
+//!
+//! A test that has to wait moves the clock:
+//!
+//! ```
+//! use breakerbox::clock::ManualClock;
+//! use breakerbox::{Breaker, OpenFor, State};
+//! use std::time::Duration;
+//!
+//! let clock = ManualClock::new();
+//! let posts = Breaker::builder("posts")
+//!     .consecutive_failures(1)
+//!     .open_for(OpenFor::fixed(Duration::from_secs(30)))
+//!     .clock(clock.clone())
+//!     .build()?;
+//! posts.permit().unwrap().failure();
+//! assert_eq!(posts.state(), State::Open);
+//!
+//! clock.advance(Duration::from_secs(30));
+//! assert_eq!(posts.state(), State::HalfOpen);
+//! # Ok::<(), breakerbox::BuildError>(())
+//! ```
 
 mod manual;
 mod system;

@@ -131,6 +131,18 @@ pin_project_lite::pin_project! {
     /// Waits on the timer of the runtime: tokio's, with the feature `tokio`. Without it the builder
     /// offers no `attempt_timeout` and `deadline`, and refuses those of a breaker that is given this
     /// clock.
+    ///
+    /// ```
+    /// use breakerbox::clock::{Clock, SystemClock};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let clock = SystemClock::precise();
+    /// let at = clock.now() + Duration::from_millis(2);
+    /// clock.sleep_until(at).await;
+    /// assert!(clock.now() >= at);
+    /// # }
+    /// ```
     pub struct SystemSleep {
         clock: SystemClock,
         at: Timestamp,

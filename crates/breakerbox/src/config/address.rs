@@ -7,6 +7,18 @@ use super::kind::{Kind, Refusal};
 use super::text::ParsedText;
 
 /// An IP address with a port, as `"127.0.0.1:3000"` or `"[::1]:3000"`.
+///
+/// ```
+/// use breakerbox::config::{named, read_file, socket_address};
+///
+/// let kind = named(socket_address());
+/// let (ports, _) = read_file("ports.toml", "api = '127.0.0.1:3000'", &kind).unwrap();
+/// assert_eq!(ports["api"].value.port(), 3000);
+///
+/// let errors = read_file("ports.toml", "api = ':3000'", &kind).unwrap_err();
+/// assert_eq!(errors[0].message, "`api` is `:3000`, which has no IP address");
+/// assert_eq!(errors[0].fix, "write `127.0.0.1:3000` for this machine, `0.0.0.0:3000` for all");
+/// ```
 pub fn socket_address() -> impl Kind<Value = SocketAddr> {
     ParsedText {
         name: "an IP address with a port",
@@ -36,6 +48,17 @@ fn parse_socket_address(text: &str) -> Result<SocketAddr, Refusal> {
 }
 
 /// A host without a port: a name, or an IP address (IPv6 in brackets). Read in lower case.
+///
+/// ```
+/// use breakerbox::config::{host_name, named, read_file};
+///
+/// let kind = named(host_name());
+/// let (hosts, _) = read_file("hosts.toml", "posts = 'Posts.Example.com'", &kind).unwrap();
+/// assert_eq!(hosts["posts"].value, "posts.example.com");
+///
+/// let errors = read_file("hosts.toml", "posts = 'example.com:80'", &kind).unwrap_err();
+/// assert_eq!(errors[0].message, "`posts` is `example.com:80`, which has a port");
+/// ```
 pub fn host_name() -> impl Kind<Value = String> {
     ParsedText {
         name: "a host",
@@ -47,6 +70,17 @@ pub fn host_name() -> impl Kind<Value = String> {
 }
 
 /// Where requests can be sent without TLS.
+///
+/// ```
+/// use breakerbox::config::{HttpUrl, http_url, named, read_file};
+///
+/// let file = "posts = 'http://[::1]:9001/v2'\nusers = 'http://Users.internal'";
+/// let (urls, _) = read_file("urls.toml", file, &named(http_url())).unwrap();
+/// let posts = HttpUrl { host: "::1".into(), port: 9001, path: "/v2".into() };
+/// assert_eq!(urls["posts"].value, posts);
+/// let users = HttpUrl { host: "users.internal".into(), port: 80, path: "".into() };
+/// assert_eq!(urls["users"].value, users);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpUrl {
     /// A host name in lower case, or an IP address (IPv6 without brackets).
@@ -58,6 +92,17 @@ pub struct HttpUrl {
 }
 
 /// A URL of the scheme `http`, without user, query and fragment.
+///
+/// ```
+/// use breakerbox::config::{http_url, named, read_file};
+///
+/// let kind = named(http_url());
+/// let (urls, _) = read_file("urls.toml", "posts = 'http://127.0.0.1:9001'", &kind).unwrap();
+/// assert_eq!(urls["posts"].value.port, 9001);
+///
+/// let errors = read_file("urls.toml", "posts = '127.0.0.1:9001'", &kind).unwrap_err();
+/// assert_eq!(errors[0].fix, "write `http://127.0.0.1:9001`");
+/// ```
 pub fn http_url() -> impl Kind<Value = HttpUrl> {
     ParsedText {
         name: "a URL",
@@ -69,6 +114,17 @@ pub fn http_url() -> impl Kind<Value = HttpUrl> {
 }
 
 /// The path of a URL: `/` and what follows, percent-encoded, without a query.
+///
+/// ```
+/// use breakerbox::config::{http_path, named, read_file};
+///
+/// let kind = named(http_path());
+/// let (paths, _) = read_file("paths.toml", "health = '/health'", &kind).unwrap();
+/// assert_eq!(paths["health"].value, "/health");
+///
+/// let errors = read_file("paths.toml", "health = 'health'", &kind).unwrap_err();
+/// assert_eq!(errors[0].fix, "write `/health`");
+/// ```
 pub fn http_path() -> impl Kind<Value = String> {
     ParsedText {
         name: "a path",

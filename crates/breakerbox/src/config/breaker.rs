@@ -71,6 +71,15 @@ config_table! {
 }
 
 /// Breakers of many keys.
+///
+/// ```
+/// use breakerbox::config::{BreakerKey, KeyOf, Policy};
+///
+/// let text = "breaker = { key = 'header:X-Tenant', keys = 500 }";
+/// let (policy, _) = Policy::parse("policy.toml", text).unwrap();
+/// let tenants = BreakerKey { key: KeyOf::Header("x-tenant".into()), keys: 500 };
+/// assert_eq!(policy.breaker_key, Some(tenants));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BreakerKey {
     /// What each of them is for.
@@ -80,6 +89,19 @@ pub struct BreakerKey {
 }
 
 /// The table of a circuit breaker, judged by the rules of [`Settings::check`]; and what it is keyed by.
+///
+/// ```
+/// use breakerbox::breaker::Window;
+/// use breakerbox::config::{breaker, read_file};
+///
+/// let file = "failure_rate = 0.5\nwindow = { calls = 100 }\nmin_calls = 10";
+/// let ((settings, key), _) = read_file("breaker.toml", file, &breaker()).unwrap();
+/// assert_eq!(settings.window, Some(Window::Calls(100)));
+/// assert_eq!(key, None);
+///
+/// let errors = read_file("breaker.toml", "failure_rate = 50", &breaker()).unwrap_err();
+/// assert_eq!(errors[0].fix, "rates are fractions: write 0.5");
+/// ```
 pub fn breaker() -> impl Kind<Value = (Settings, Option<BreakerKey>)> {
     table::<BreakerTable>().then(|table, node, reader| {
         let keys = keyed(table.key.clone().optional()?, table.keys.clone().optional()?);

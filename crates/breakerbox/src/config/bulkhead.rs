@@ -31,6 +31,16 @@ config_table! {
 }
 
 /// The table of a bulkhead, judged by the rules of [`Settings::check`].
+///
+/// ```
+/// use breakerbox::config::{bulkhead, read_file};
+/// use std::time::Duration;
+///
+/// let file = "concurrent = 64\nqueue = 16";
+/// let (settings, _) = read_file("bulkhead.toml", file, &bulkhead()).unwrap();
+/// assert_eq!((settings.concurrent, settings.queue), (64, 16));
+/// assert_eq!(settings.queue_timeout, Duration::from_millis(100));
+/// ```
 pub fn bulkhead() -> impl Kind<Value = Settings> {
     table::<BulkheadTable>().then(settings)
 }

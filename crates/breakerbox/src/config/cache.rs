@@ -7,6 +7,15 @@ use super::table::table;
 use super::{duration, integer};
 
 /// Which answers are kept, and for how long.
+///
+/// ```
+/// use breakerbox::config::{Cache, Policy};
+/// use std::time::Duration;
+///
+/// let (policy, _) = Policy::parse("policy.toml", "cache = { ttl = '1m', entries = 500 }").unwrap();
+/// let cache = Cache { ttl: Duration::from_secs(60), entries: 500, max_body: 64 * 1024 };
+/// assert_eq!(policy.cache, Some(cache));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cache {
     /// For so long an answer is given instead of a call.
@@ -35,6 +44,16 @@ config_table! {
 }
 
 /// The table of a cache.
+///
+/// ```
+/// use breakerbox::config::{cache, read_file};
+///
+/// let (settings, _) = read_file("cache.toml", "ttl = '30s'", &cache()).unwrap();
+/// assert_eq!(settings.entries, 10_000);
+/// // How long answers are good for nobody else can know.
+/// let errors = read_file("cache.toml", "entries = 500", &cache()).unwrap_err();
+/// assert_eq!(errors[0].message, "missing key `ttl` at the top of the file");
+/// ```
 pub fn cache() -> impl Kind<Value = Cache> {
     table::<CacheTable>().then(|table, _, _| {
         Some(Cache {

@@ -15,6 +15,17 @@ use super::text::ParsedText;
 use super::{boolean, duration, integer, number, rate};
 
 /// Which faults hit which requests.
+///
+/// ```
+/// use breakerbox::config::Policy;
+///
+/// // One request in ten of those that ask for it.
+/// let text = "chaos = { error = 503, fraction = 0.1, header = 'X-Chaos: yes' }";
+/// let (policy, _) = Policy::parse("policy.toml", text).unwrap();
+/// let chaos = policy.chaos.unwrap();
+/// assert_eq!((chaos.settings.error, chaos.settings.fraction), (Some(503), 0.1));
+/// assert_eq!(chaos.header, Some(("x-chaos".into(), Some("yes".into()))));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chaos {
     /// The faults, and how many calls they hit: settings that pass [`Settings::check`].
@@ -75,6 +86,17 @@ config_table! {
 }
 
 /// The table of faults on purpose, judged by the rules of [`Settings::check`].
+///
+/// ```
+/// use breakerbox::chaos::Latency;
+/// use breakerbox::config::{chaos, read_file};
+/// use std::time::Duration;
+///
+/// let file = "latency = '250ms'\nfraction = 0.05\nfor = '10m'";
+/// let (it, _) = read_file("chaos.toml", file, &chaos()).unwrap();
+/// assert_eq!(it.settings.latency, Some(Latency::Fixed(Duration::from_millis(250))));
+/// assert_eq!(it.settings.lasts, Some(Duration::from_secs(600)));
+/// ```
 pub fn chaos() -> impl Kind<Value = Chaos> {
     table::<ChaosTable>().then(settings)
 }

@@ -6,6 +6,18 @@ use super::source::{Excerpt, Source};
 use super::span::Span;
 
 /// How bad it is.
+///
+/// ```
+/// use breakerbox::config::{Policy, Severity};
+///
+/// // A timeout that cannot come is hardly what was meant, but harms nobody.
+/// let text = "deadline = '1s'\nattempt_timeout = '3s'";
+/// let (_, warnings) = Policy::parse("policy.toml", text).unwrap();
+/// assert_eq!(warnings[0].severity, Severity::Warning);
+///
+/// let errors = Policy::parse("policy.toml", "deadline = '-1s'").unwrap_err();
+/// assert_eq!(errors[0].severity, Severity::Error);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// The file cannot be used.

@@ -18,6 +18,20 @@ const MOST: usize = 200;
 /// Reads a file whose top-level table is of this kind; `file_name` only appears in messages.
 /// Returns the value with the warnings.
 ///
+/// ```
+/// use breakerbox::config::{duration, named, read_file};
+/// use std::time::Duration;
+///
+/// let kind = named(duration());
+/// let (timeouts, warnings) = read_file("timeouts.toml", "posts = '3s'", &kind).unwrap();
+/// assert_eq!(timeouts["posts"].value, Duration::from_secs(3));
+/// assert!(warnings.is_empty());
+///
+/// // All that is wrong is told at once.
+/// let errors = read_file("timeouts.toml", "posts = 3\nusers = '3 s'", &kind).unwrap_err();
+/// assert_eq!(errors.iter().map(|error| error.line).collect::<Vec<_>>(), [1, 2]);
+/// ```
+///
 /// # Errors
 /// Everything that is wrong with the file, with the warnings, in the order of the file. After a
 /// syntax error that hides what comes next, the rest of the file is not judged, nor what seems to
@@ -56,6 +70,14 @@ pub fn read_file<K: Kind>(
 }
 
 /// The JSON Schema (draft 2020-12) of a file whose top-level table is of this kind.
+///
+/// ```
+/// use breakerbox::config::{duration, file_schema, named};
+///
+/// let schema = file_schema("Timeouts", &named(duration()));
+/// assert_eq!(schema["title"], "Timeouts");
+/// assert_eq!(schema["additionalProperties"]["type"], "string");
+/// ```
 pub fn file_schema(title: &str, kind: &impl Kind) -> Json {
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

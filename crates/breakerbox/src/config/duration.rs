@@ -10,6 +10,13 @@ use super::node::{Node, Type};
 use super::reader::Reader;
 
 /// The longest duration that a file can give.
+///
+/// ```
+/// use breakerbox::config::{MAX_DURATION, parse_duration};
+///
+/// assert_eq!(parse_duration("365d"), Ok(MAX_DURATION));
+/// assert!(parse_duration("366d").is_err());
+/// ```
 pub const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The units with their nanoseconds, larger ones first.
@@ -39,6 +46,15 @@ pub fn duration() -> DurationKind {
 }
 
 /// The kind that [`duration`] makes.
+///
+/// ```
+/// use breakerbox::config::{duration, named, read_file};
+///
+/// assert!(read_file("waits.toml", "before = '0s'", &named(duration())).is_ok());
+/// let kind = named(duration().above_zero());
+/// let errors = read_file("waits.toml", "before = '0s'", &kind).unwrap_err();
+/// assert_eq!(errors[0].message, "`before` is zero");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct DurationKind {
     zero_allowed: bool,
@@ -118,6 +134,15 @@ impl Kind for DurationKind {
 }
 
 /// Reads a duration as it stands in a file, without the quotes.
+///
+/// ```
+/// use breakerbox::config::parse_duration;
+/// use std::time::Duration;
+///
+/// assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+/// let refusal = parse_duration("30s1m").unwrap_err();
+/// assert_eq!(refusal.clause, "is `30s1m`, whose units are out of order");
+/// ```
 ///
 /// # Errors
 /// What is not one, is negative, has an unknown unit or none, is finer than a nanosecond or longer

@@ -12,6 +12,18 @@ use super::{any_json, duration, header_map, http_status, text};
 
 /// What a caller gets when a call comes to nothing: the last good answer where there is one, else what
 /// is given here.
+///
+/// ```
+/// use breakerbox::config::Policy;
+/// use std::time::Duration;
+///
+/// let text = "fallback = { stale = '60s', status = 503 }";
+/// let fallback = Policy::parse("policy.toml", text).unwrap().0.fallback.unwrap();
+/// assert_eq!(fallback.stale, Some(Duration::from_secs(60)));
+/// // Where there is no good answer, there is still this.
+/// assert_eq!(fallback.answer.as_ref().unwrap().status, 503);
+/// assert!(!fallback.is_only_stale());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fallback {
     /// The last good answer, if it is younger than this.
@@ -30,6 +42,19 @@ impl Fallback {
 }
 
 /// The answer that is given when a call fails.
+///
+/// ```
+/// use breakerbox::config::{FallbackAnswer, FallbackBody, fallback, read_file};
+///
+/// let file = "text = 'try again later'\nheaders = { Cache-Control = 'no-store' }";
+/// let (fallback, _) = read_file("fallback.toml", file, &fallback()).unwrap();
+/// let answer = FallbackAnswer {
+///     status: 200,
+///     body: FallbackBody::Text("try again later".into()),
+///     headers: vec![("cache-control".into(), "no-store".into())],
+/// };
+/// assert_eq!(fallback.answer, Some(answer));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct FallbackAnswer {
     /// The HTTP status, 200 to 599. Default: 200.
@@ -41,6 +66,19 @@ pub struct FallbackAnswer {
 }
 
 /// The body of a [`FallbackAnswer`].
+///
+/// ```
+/// use breakerbox::config::{FallbackBody, fallback, read_file};
+///
+/// let file = "json = { posts = [] }";
+/// let (fallback, _) = read_file("fallback.toml", file, &fallback()).unwrap();
+/// let body = match fallback.answer.unwrap().body {
+///     FallbackBody::Json(json) => json.to_string(),
+///     FallbackBody::Text(text) => text,
+///     FallbackBody::Empty => String::new(),
+/// };
+/// assert_eq!(body, r#"{"posts":[]}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum FallbackBody {
     /// Key `json`: any JSON value.
@@ -71,6 +109,16 @@ config_table! {
 }
 
 /// The table of what is given when a call comes to nothing.
+///
+/// ```
+/// use breakerbox::config::{fallback, read_file};
+///
+/// let (given, _) = read_file("fallback.toml", "stale = '60s'", &fallback()).unwrap();
+/// assert!(given.is_only_stale());
+///
+/// let errors = read_file("fallback.toml", "json = {}\ntext = ''", &fallback()).unwrap_err();
+/// assert_eq!(errors[0].fix, "keep either `json` or `text`");
+/// ```
 pub fn fallback() -> impl Kind<Value = Fallback> {
     table::<FallbackTable>()
         .at_most_one_of(["json", "text"])

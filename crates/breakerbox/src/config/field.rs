@@ -3,6 +3,17 @@
 use super::span::{Located, Span};
 
 /// What a key of a table was found to be.
+///
+/// ```
+/// use breakerbox::config::{Field, Located, Span};
+///
+/// // As in the file `times = 3`.
+/// let (value, key) = (Span { start: 8, end: 9 }, Span { start: 0, end: 5 });
+/// let times = Field::Given(Located { value: 3, span: value, key });
+/// assert_eq!((times.value(), times.span()), (Some(&3), Some(value)));
+/// assert_eq!(times.required(), Some(3));
+/// assert_eq!(Field::<u8>::Absent.value(), None);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Field<T> {
     /// The table does not have the key, and it need not.

@@ -10,6 +10,16 @@ use super::reader::Reader;
 use super::text::text;
 
 /// The status of a final answer, 200 to 599.
+///
+/// ```
+/// use breakerbox::config::{http_status, named, read_file};
+///
+/// let kind = named(http_status());
+/// let (statuses, _) = read_file("statuses.toml", "overload = 503", &kind).unwrap();
+/// assert_eq!(statuses["overload"].value, 503);
+/// let errors = read_file("statuses.toml", "overload = 103", &kind).unwrap_err();
+/// assert_eq!(errors[0].fix, "give an integer from 200 to 599");
+/// ```
 pub fn http_status() -> impl Kind<Value = u16> {
     integer(200..=599)
 }
@@ -29,11 +39,29 @@ const OF_THE_CONNECTION: [&str; 9] = [
 
 /// Headers: a table of names and values. Read in the order of the file, names in lower case.
 /// Headers that HTTP itself needs (`content-length`, `connection`, `date`...) cannot be given.
+///
+/// ```
+/// use breakerbox::config::{header_map, read_file};
+///
+/// let file = "X-Served-By = 'fallback'";
+/// let (headers, _) = read_file("headers.toml", file, &header_map()).unwrap();
+/// assert_eq!(headers, [("x-served-by".to_owned(), "fallback".to_owned())]);
+///
+/// let errors = read_file("headers.toml", "Content-Length = '2'", &header_map()).unwrap_err();
+/// assert_eq!(errors[0].message, "`Content-Length` is a header that is set by itself");
+/// ```
 pub fn header_map() -> HeaderMapKind {
     HeaderMapKind
 }
 
 /// The kind that [`header_map`] makes.
+///
+/// ```
+/// use breakerbox::config::{HeaderMapKind, ListKind, list, header_map, Kind};
+///
+/// let one_for_each_answer: ListKind<HeaderMapKind> = list(header_map());
+/// assert_eq!(one_for_each_answer.example(), "[{ cache-control = \"no-store\" }]");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderMapKind;
 

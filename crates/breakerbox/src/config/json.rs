@@ -12,11 +12,29 @@ const MAX_DEPTH: usize = 32;
 
 /// Any value that JSON has: everything of TOML but dates and infinite numbers, at most 32 deep.
 /// Keys keep the order of the file.
+///
+/// ```
+/// use breakerbox::config::{any_json, named, read_file};
+///
+/// let file = "posts = { ids = [1, 2] }";
+/// let (bodies, _) = read_file("bodies.toml", file, &named(any_json())).unwrap();
+/// assert_eq!(bodies["posts"].value["ids"][1], 2);
+///
+/// let errors = read_file("bodies.toml", "since = 2026-01-01", &named(any_json())).unwrap_err();
+/// assert_eq!(errors[0].fix, "write it as a string");
+/// ```
 pub fn any_json() -> JsonKind {
     JsonKind
 }
 
 /// The kind that [`any_json`] makes.
+///
+/// ```
+/// use breakerbox::config::{JsonKind, Kind, Type, any_json};
+///
+/// let kind: JsonKind = any_json();
+/// assert!(kind.accepts(Type::Table) && kind.accepts(Type::Boolean));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct JsonKind;
 

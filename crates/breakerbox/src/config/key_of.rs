@@ -6,6 +6,15 @@ use super::kind::{Kind, Refusal};
 use super::text::ParsedText;
 
 /// What tells requests apart.
+///
+/// ```
+/// use breakerbox::config::{KeyOf, key_of, named, read_file};
+///
+/// let file = "limits = 'client_ip'\nbreakers = 'host'";
+/// let (keys, _) = read_file("keys.toml", file, &named(key_of())).unwrap();
+/// assert_eq!(keys["limits"].value, KeyOf::ClientIp);
+/// assert_eq!(keys["breakers"].value, KeyOf::Host);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyOf {
     /// The address of the client.

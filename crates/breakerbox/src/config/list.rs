@@ -14,11 +14,30 @@ use super::span::{Located, Span};
 const MAX_NAME: usize = 100;
 
 /// A list of values of one kind. It is broken when one of them is.
+///
+/// ```
+/// use breakerbox::config::{http_url, list, named, read_file};
+///
+/// let kind = named(list(http_url()).not_empty());
+/// let file = "posts = ['http://10.0.0.1', 'http://10.0.0.2']";
+/// let (upstreams, _) = read_file("upstreams.toml", file, &kind).unwrap();
+/// assert_eq!(upstreams["posts"].value[1].value.host, "10.0.0.2");
+///
+/// let errors = read_file("upstreams.toml", "posts = ['10.0.0.1']", &kind).unwrap_err();
+/// assert_eq!(errors[0].message, "`posts[0]` is `10.0.0.1`, which has no scheme");
+/// ```
 pub fn list<K: Kind>(of: K) -> ListKind<K> {
     ListKind { of, empty_allowed: true }
 }
 
 /// The kind that [`list`] makes.
+///
+/// ```
+/// use breakerbox::config::{Kind, ListKind, TextKind, list, text};
+///
+/// let kind: ListKind<TextKind> = list(text()).not_empty();
+/// assert_eq!(kind.schema()["minItems"], 1);
+/// ```
 #[derive(Clone, Debug)]
 pub struct ListKind<K> {
     of: K,
@@ -71,11 +90,28 @@ impl<K: Kind> Kind for ListKind<K> {
 
 /// A table whose entries have names of the user's choice, such as `[upstream.posts]`. A name has
 /// 1 to 100 letters, digits, `_`, `-` and `.` of ASCII. The table is broken when an entry is.
+///
+/// ```
+/// use breakerbox::config::{named, policy, read_file};
+///
+/// let file = "[posts]\nretry = {}\n\n[users]\nbreaker = {}";
+/// let (policies, _) = read_file("policies.toml", file, &named(policy())).unwrap();
+/// assert_eq!(policies.keys().collect::<Vec<_>>(), ["posts", "users"]);
+/// assert!(policies["posts"].value.retry.is_some());
+/// ```
 pub fn named<K: Kind>(of: K) -> NamedKind<K> {
     NamedKind { of, empty_allowed: true }
 }
 
 /// The kind that [`named`] makes. Of a [`Located`] entry, `key` is where the name stands.
+///
+/// ```
+/// use breakerbox::config::{NamedKind, RateKind, named, rate, read_file};
+///
+/// let kind: NamedKind<RateKind> = named(rate()).not_empty();
+/// assert!(read_file("rates.toml", "posts = 0.5", &kind).is_ok());
+/// assert!(read_file("rates.toml", "", &kind).is_err());
+/// ```
 #[derive(Clone, Debug)]
 pub struct NamedKind<K> {
     of: K,

@@ -11,6 +11,13 @@ use super::kind::Refusal;
 use super::span::Span;
 
 /// The types that TOML has.
+///
+/// ```
+/// use breakerbox::config::{Kind, Type, rate};
+///
+/// assert!(rate().accepts(Type::Float) && !rate().accepts(Type::String));
+/// assert_eq!(Type::Datetime.to_string(), "a date or time");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "they are named as in TOML")]
 pub enum Type {
@@ -67,6 +74,21 @@ impl fmt::Display for Path<'_> {
 }
 
 /// One value of a file, with its place and its name.
+///
+/// ```
+/// use breakerbox::config::{Kind, Type, any_json, named, read_file};
+///
+/// let kind = any_json().then(|_, node, reader| {
+///     assert_eq!((node.label(), node.toml_type()), ("`posts`".to_owned(), Type::Table));
+///     assert!(node.has("retry") && !node.has("breaker"));
+///     // A finding that points at one key of the table.
+///     reader.error(node.find("retry.attempts"), "that is too often", "try three times");
+///     None::<()>
+/// });
+/// let file = "[posts]\nretry = { attempts = 99 }";
+/// let errors = read_file("posts.toml", file, &named(kind)).unwrap_err();
+/// assert_eq!((errors[0].line, errors[0].column), (2, 22));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Node<'a> {
     value: &'a DeValue<'a>,

@@ -10,11 +10,27 @@ use super::node::{Node, Type};
 use super::reader::Reader;
 
 /// A fraction above 0, at most 1.
+///
+/// ```
+/// use breakerbox::config::{named, rate, read_file};
+///
+/// let (rates, _) = read_file("rates.toml", "posts = 0.25", &named(rate())).unwrap();
+/// assert_eq!(rates["posts"].value, 0.25);
+/// let errors = read_file("rates.toml", "posts = '25%'", &named(rate())).unwrap_err();
+/// assert_eq!(errors[0].fix, "rates are fractions: write 0.25");
+/// ```
 pub fn rate() -> RateKind {
     RateKind
 }
 
 /// The kind that [`rate`] makes.
+///
+/// ```
+/// use breakerbox::config::{Kind, RateKind, rate};
+///
+/// let kind: RateKind = rate();
+/// assert_eq!(kind.schema()["maximum"], 1);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct RateKind;
 
@@ -69,6 +85,15 @@ pub fn integer<T>(range: RangeInclusive<T>) -> IntegerKind<T> {
 }
 
 /// The kind that [`integer`] makes.
+///
+/// ```
+/// use breakerbox::config::{IntegerKind, integer, named, read_file};
+///
+/// let percent: IntegerKind<u8> = integer(0..=100);
+/// let errors = read_file("shares.toml", "canary = 101", &named(percent)).unwrap_err();
+/// assert_eq!(errors[0].message, "`canary` is 101");
+/// assert_eq!(errors[0].fix, "give an integer from 0 to 100");
+/// ```
 #[derive(Clone, Debug)]
 pub struct IntegerKind<T> {
     range: RangeInclusive<T>,
@@ -108,11 +133,26 @@ impl<T: Copy + PartialOrd + Display + TryFrom<i128> + Into<Json>> Kind for Integ
 }
 
 /// A finite number within `range`, with decimals or without.
+///
+/// ```
+/// use breakerbox::config::{named, number, read_file};
+///
+/// let (factors, _) = read_file("factors.toml", "growth = 2", &named(number(1.0..=10.0))).unwrap();
+/// assert_eq!(factors["growth"].value, 2.0);
+/// assert!(read_file("factors.toml", "growth = nan", &named(number(1.0..=10.0))).is_err());
+/// ```
 pub fn number(range: RangeInclusive<f64>) -> NumberKind {
     NumberKind { range }
 }
 
 /// The kind that [`number`] makes.
+///
+/// ```
+/// use breakerbox::config::{Kind, NumberKind, number};
+///
+/// let kind: NumberKind = number(1.0..=10.0);
+/// assert_eq!(kind.schema()["minimum"], 1.0);
+/// ```
 #[derive(Clone, Debug)]
 pub struct NumberKind {
     range: RangeInclusive<f64>,
@@ -152,11 +192,27 @@ impl Kind for NumberKind {
 }
 
 /// True or false.
+///
+/// ```
+/// use breakerbox::config::{boolean, named, read_file};
+///
+/// let (switches, _) = read_file("switches.toml", "chaos = true", &named(boolean())).unwrap();
+/// assert!(switches["chaos"].value);
+/// let errors = read_file("switches.toml", "chaos = 'true'", &named(boolean())).unwrap_err();
+/// assert_eq!(errors[0].fix, "leave out the quotes: `chaos = true`");
+/// ```
 pub fn boolean() -> BooleanKind {
     BooleanKind
 }
 
 /// The kind that [`boolean`] makes.
+///
+/// ```
+/// use breakerbox::config::{BooleanKind, Kind, boolean};
+///
+/// let kind: BooleanKind = boolean();
+/// assert_eq!(kind.name(), "true or false");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct BooleanKind;
 

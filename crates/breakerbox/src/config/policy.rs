@@ -35,6 +35,19 @@ use super::throttle::throttle;
 use super::warnings;
 
 /// What protects the calls to one upstream. A policy that is not in the table is absent.
+///
+/// ```
+/// use breakerbox::config::Policy;
+/// use std::time::Duration;
+///
+/// let (policy, _) = Policy::parse("posts.toml", "breaker = {}\ncache = { ttl = '30s' }").unwrap();
+/// assert!(policy.breaker.is_some() && policy.retry.is_none());
+/// assert_eq!(policy.life().ttl, Some(Duration::from_secs(30)));
+///
+/// // Without a file.
+/// let policy = Policy { deadline: Some(Duration::from_secs(5)), ..Policy::default() };
+/// assert_eq!(policy.pipeline(1).unwrap().deadline, Some(Duration::from_secs(5)));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Policy {
     /// How long a whole call may take. Above zero. Default: none.
@@ -183,6 +196,21 @@ config_table! {
 }
 
 /// The table of a policy, as `[upstream.posts.policy]` and `[policy]` are.
+///
+/// ```
+/// use breakerbox::config::{self, policy, read_file};
+///
+/// config::table! {
+///     /// A file of this program.
+///     struct File {
+///         /// How the service behind it is called.
+///         policy: config::Policy = policy(), required;
+///     }
+/// }
+/// let kind = config::table::<File>();
+/// let (file, _) = read_file("app.toml", "[policy]\nretry = { attempts = 2 }", &kind).unwrap();
+/// assert_eq!(file.policy.required().unwrap().retry.unwrap().settings.attempts, 2);
+/// ```
 pub fn policy() -> impl Kind<Value = Policy> {
     table::<PolicyTable>().then(check)
 }

@@ -13,6 +13,15 @@ use super::table::table;
 use super::{duration, integer, number};
 
 /// How many calls may begin per time, and whose calls those are.
+///
+/// ```
+/// use breakerbox::config::{KeyOf, Policy};
+///
+/// let text = "rate_limit = { rate = 100, burst = 20, key = 'client_ip' }";
+/// let limit = Policy::parse("policy.toml", text).unwrap().0.rate_limit.unwrap();
+/// assert_eq!((limit.settings.rate, limit.settings.burst), (100.0, Some(20)));
+/// assert_eq!(limit.key, Some(KeyOf::ClientIp));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RateLimit {
     /// How many: settings that pass [`Settings::check`].
@@ -40,6 +49,16 @@ config_table! {
 }
 
 /// The table of a rate limit, judged by the rules of [`Settings::check`].
+///
+/// ```
+/// use breakerbox::config::{rate_limit, read_file};
+/// use std::time::Duration;
+///
+/// let file = "rate = 600\nper = '1m'\nwait = '2s'";
+/// let (limit, _) = read_file("limit.toml", file, &rate_limit()).unwrap();
+/// assert_eq!(limit.settings.per, Duration::from_secs(60));
+/// assert_eq!(limit.settings.wait, Some(Duration::from_secs(2)));
+/// ```
 pub fn rate_limit() -> impl Kind<Value = RateLimit> {
     table::<RateLimitTable>().then(settings)
 }

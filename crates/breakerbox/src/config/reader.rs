@@ -7,6 +7,20 @@ use super::span::Span;
 use breakerbox_core::SettingsError;
 
 /// Collects what is wrong while a file is walked. Nothing stops at the first error.
+///
+/// ```
+/// use breakerbox::config::{Kind, Severity, http_path, named, read_file};
+///
+/// let kind = named(http_path().then(|path, node, reader| {
+///     if path.ends_with('/') {
+///         reader.warning(node.span(), "nothing is behind the last `/`", "leave it out");
+///     }
+///     Some(path)
+/// }));
+/// let (paths, warnings) = read_file("paths.toml", "posts = '/posts/'", &kind).unwrap();
+/// assert_eq!(paths["posts"].value, "/posts/");
+/// assert_eq!((warnings[0].severity, warnings[0].line), (Severity::Warning, 1));
+/// ```
 #[derive(Debug, Default)]
 pub struct Reader {
     findings: Vec<Finding>,

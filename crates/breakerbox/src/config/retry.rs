@@ -15,6 +15,15 @@ use super::table::table;
 use super::{boolean, duration, integer, list, number, one_of, quoted, text};
 
 /// What is repeated, and for which requests.
+///
+/// ```
+/// use breakerbox::config::Policy;
+///
+/// let text = "retry = { attempts = 5, methods = ['GET', 'PUT'] }";
+/// let retry = Policy::parse("policy.toml", text).unwrap().0.retry.unwrap();
+/// assert_eq!(retry.settings.attempts, 5);
+/// assert!(retry.may_repeat("PUT") && !retry.may_repeat("POST"));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Retry {
     /// What, how often and when: settings that pass [`Settings::check`].
@@ -110,6 +119,18 @@ config_table! {
 }
 
 /// The table of a retry policy, judged by the rules of [`Settings::check`].
+///
+/// ```
+/// use breakerbox::config::{read_file, retry};
+/// use breakerbox::retry::Jitter;
+/// use std::time::Duration;
+///
+/// let file = "on = ['connect', '5xx']\nbackoff = { initial = '25ms', jitter = 'equal' }";
+/// let (retry, _) = read_file("retry.toml", file, &retry()).unwrap();
+/// assert_eq!(retry.settings.backoff.initial, Duration::from_millis(25));
+/// assert_eq!(retry.settings.backoff.jitter, Jitter::Equal);
+/// assert_eq!(retry.settings.attempts, 3);
+/// ```
 pub fn retry() -> impl Kind<Value = Retry> {
     table::<RetryTable>().then(settings)
 }

@@ -12,6 +12,21 @@ use super::span::{Located, Span};
 use super::suggest::closest;
 
 /// A struct that holds the keys of a table. Made by the macro [`table!`](super::table!).
+///
+/// ```
+/// use breakerbox::config::{self, Table, text};
+///
+/// config::table! {
+///     /// Who greets whom.
+///     struct Greeting {
+///         /// Who greets.
+///         from: String = text(), optional "nobody in particular";
+///         /// Who is greeted.
+///         to: String = text(), required;
+///     }
+/// }
+/// assert_eq!(Greeting::NAMES, ["from", "to"]);
+/// ```
 pub trait Table: Sized {
     /// What the table is for.
     const ABOUT: &'static str;
@@ -27,6 +42,17 @@ pub trait Table: Sized {
 }
 
 /// Whether a key must be given, and what holds where it is not.
+///
+/// ```
+/// use breakerbox::config::{Key, Presence, duration, integer};
+///
+/// let keys = [
+///     Key::new("times", "How often.", Presence::Default("3"), &integer::<u8>(1..=10)),
+///     Key::new("pause", "Between two.", Presence::Optional("no pause"), &duration()),
+///     Key::new("until", "No longer.", Presence::Required("say when to end"), &duration()),
+/// ];
+/// assert_eq!(keys.len(), 3);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// It must be; the text is the fix where it is not (empty: an example of the value is shown).
@@ -38,6 +64,21 @@ pub enum Presence {
 }
 
 /// A key as the JSON Schema describes it.
+///
+/// ```
+/// use breakerbox::config::{self, Kind, Table, integer};
+///
+/// config::table! {
+///     /// A greeting.
+///     struct Greeting {
+///         /// How often it is said.
+///         times: u8 = integer(1..=10), default 3;
+///     }
+/// }
+/// assert_eq!(Greeting::keys().len(), 1);
+/// let schema = config::table::<Greeting>().schema();
+/// assert_eq!(schema["properties"]["times"]["description"], "How often it is said.");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Key {
     name: &'static str,
@@ -86,6 +127,28 @@ fn one_line(text: &str) -> String {
 }
 
 /// The keys of a table that is being read.
+///
+/// For a table that the macro cannot describe:
+///
+/// ```
+/// use breakerbox::config::{Entries, Field, Key, Presence, Table, duration, read_file, table};
+/// use std::time::Duration;
+///
+/// struct Pause(Field<Duration>);
+///
+/// impl Table for Pause {
+///     const ABOUT: &'static str = "A pause.";
+///     const NAMES: &'static [&'static str] = &["pause"];
+///     fn keys() -> Vec<Key> {
+///         vec![Key::new("pause", "How long.", Presence::Default("'1s'"), &duration())]
+///     }
+///     fn read(entries: &mut Entries<'_, '_>) -> Self {
+///         Self(entries.read("pause", Presence::Default("'1s'"), &duration()))
+///     }
+/// }
+/// let (pause, _) = read_file("pause.toml", "", &table::<Pause>()).unwrap();
+/// assert_eq!(pause.0.required(), Some(Duration::from_secs(1)));
+/// ```
 #[derive(Debug)]
 pub struct Entries<'a, 'r> {
     node: Node<'a>,
@@ -152,11 +215,43 @@ fn field<K: Kind>(node: Node<'_>, kind: &K, reader: &mut Reader) -> Field<K::Val
 /// The kind of a table that the macro [`table!`](super::table!) describes. A table with unknown
 /// keys or broken ones is read nevertheless, so that what is right in it can be judged further;
 /// the file is refused in any case.
+///
+/// ```
+/// use breakerbox::config::{self, Kind, Type, http_url, read_file};
+///
+/// config::table! {
+///     struct Upstream {
+///         /// Where it is.
+///         url: config::HttpUrl = http_url(), required;
+///     }
+/// }
+/// let kind = config::table::<Upstream>();
+/// assert_eq!((kind.name(), kind.accepts(Type::Table)), ("a table".to_owned(), true));
+/// let (upstream, _) = read_file("upstream.toml", "url = 'http://10.0.0.1'", &kind).unwrap();
+/// assert_eq!(upstream.url.value().unwrap().host, "10.0.0.1");
+/// ```
 pub fn table<T: Table>() -> TableKind<T> {
     TableKind { alternatives: Vec::new(), table: std::marker::PhantomData }
 }
 
 /// The kind that [`table()`] makes.
+///
+/// ```
+/// use breakerbox::config::{self, read_file, text};
+///
+/// config::table! {
+///     struct Secret {
+///         /// The secret itself.
+///         text: String = text(), optional;
+///         /// The name of a file that has it.
+///         file: String = text(), optional;
+///     }
+/// }
+/// let kind = config::table::<Secret>().exactly_one_of(["text", "file"]);
+/// assert!(read_file("secret.toml", "file = '/run/secret'", &kind).is_ok());
+/// let errors = read_file("secret.toml", "text = 'a'\nfile = 'b'", &kind).unwrap_err();
+/// assert_eq!(errors[0].fix, "keep either `text` or `file`");
+/// ```
 #[derive(Clone, Debug)]
 pub struct TableKind<T> {
     alternatives: Vec<Alternatives>,

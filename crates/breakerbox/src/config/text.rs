@@ -9,11 +9,27 @@ use super::reader::Reader;
 use super::suggest::closest;
 
 /// Any string.
+///
+/// ```
+/// use breakerbox::config::{named, read_file, text};
+///
+/// let (words, _) = read_file("words.toml", "greeting = 'hello'", &named(text())).unwrap();
+/// assert_eq!(words["greeting"].value, "hello");
+/// let errors = read_file("words.toml", "greeting = 1", &named(text())).unwrap_err();
+/// assert_eq!(errors[0].message, "`greeting` must be a string, but it is an integer");
+/// ```
 pub fn text() -> TextKind {
     TextKind
 }
 
 /// The kind that [`text`] makes.
+///
+/// ```
+/// use breakerbox::config::{Kind, TextKind, text};
+///
+/// let kind: TextKind = text();
+/// assert_eq!(kind.schema()["type"], "string");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct TextKind;
 
@@ -98,6 +114,16 @@ pub fn one_of<T: Clone>(choices: &'static [(&'static str, T)]) -> OneOfKind<T> {
 }
 
 /// The kind that [`one_of`] makes.
+///
+/// ```
+/// use breakerbox::config::{OneOfKind, named, one_of, read_file};
+///
+/// let kind: OneOfKind<u8> = one_of(&[("low", 7), ("high", 0)]);
+/// let (urgency, _) = read_file("urgency.toml", "reports = 'low'", &named(kind)).unwrap();
+/// assert_eq!(urgency["reports"].value, 7);
+/// let errors = read_file("urgency.toml", "reports = 'hihg'", &named(kind)).unwrap_err();
+/// assert_eq!(errors[0].fix, "did you mean \"high\"? it is one of \"low\", \"high\"");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct OneOfKind<T: 'static> {
     choices: &'static [(&'static str, T)],

@@ -10,17 +10,22 @@ use axum_core::response::{IntoResponse, Response};
 ///
 /// ```
 /// use axum::{Json, Router, extract::State, routing::get};
-/// use breakerbox::{Error, Pipeline};
+/// use breakerbox::{Control, Error, Pipeline, breaker};
 /// use std::io;
+/// use tower::ServiceExt;
 ///
 /// async fn data(State(posts): State<Pipeline>) -> Result<Json<u32>, Error<io::Error>> {
 ///     let post = posts.call(async || Ok(1)).await?;
 ///     Ok(Json(post))
 /// }
 ///
-/// let posts = Pipeline::builder("posts").build()?;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let posts = Pipeline::builder("posts").breaker(breaker::Settings::default()).build()?;
+/// posts.control(Control::Isolate);
 /// let router: Router = Router::new().route("/data", get(data)).with_state(posts);
-/// # Ok::<(), breakerbox::BuildError>(())
+/// let request = http::Request::get("/data").body(axum::body::Body::empty())?;
+/// assert_eq!(router.oneshot(request).await?.status(), 503);
+/// # Ok(()) }
 /// ```
 impl<E> IntoResponse for Error<E> {
     fn into_response(self) -> Response {

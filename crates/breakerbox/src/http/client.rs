@@ -99,6 +99,19 @@ const IDEMPOTENT: [Method; 6] =
     [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE];
 
 /// Calls of one host, with its port, belong together.
+///
+/// ```
+/// use breakerbox::http::{ByHost, ClientLayer};
+/// use breakerbox::clock::SystemClock;
+/// use breakerbox::http::AsItIs;
+/// use breakerbox::{Pipeline, breaker};
+///
+/// // A breaker for each host: one that is down takes no other with it.
+/// let web = Pipeline::builder("web").breaker(breaker::Settings::default()).breaker_keys(100).build()?;
+/// let layer: ClientLayer<SystemClock, AsItIs, ByHost> = ClientLayer::new(web);
+/// assert_eq!(layer.pipeline().stats().keyed_breakers, Some((0, 0)));
+/// # Ok::<(), breakerbox::BuildError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByHost;
 
@@ -172,6 +185,21 @@ impl<C: Clock, W, D, K, H> ClientLayer<C, W, D, K, H> {
 
     /// Which methods may be sent again, though they may have been received. Default: GET, HEAD, OPTIONS,
     /// TRACE, PUT and DELETE.
+    ///
+    /// ```
+    /// use breakerbox::http::ClientLayer;
+    /// use http::{Method, Request, Response};
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = service_fn(async |_: Request<_>| Response::builder().status(503).body(String::new()));
+    /// // A service that knows what it has done already.
+    /// let layer = ClientLayer::standard("posts").repeat_methods([Method::GET, Method::POST]);
+    /// let request = Request::post("http://posts.internal/").body(String::from("a post"))?;
+    /// assert_eq!(layer.layer(client).oneshot(request).await?.status(), 503);
+    /// assert_eq!(layer.pipeline().stats().retries, 2);
+    /// # Ok(()) }
+    /// ```
     pub fn repeat_methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.with.repeats.methods = methods.into_iter().collect();
         self
@@ -192,6 +220,29 @@ impl<C: Clock, W, D, K, H> ClientLayer<C, W, D, K, H> {
 
     /// What a request says of its call: its key, its priority, the time its caller has. Default: its host
     /// is the key.
+    ///
+    /// ```
+    /// use breakerbox::http::ClientLayer;
+    /// use breakerbox::{Pipeline, rate_limit};
+    /// use http::{Request, Response};
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limit = rate_limit::Settings { burst: Some(1), ..rate_limit::Settings::new(0.1) };
+    /// let web = Pipeline::builder("web").rate_limit(limit).build()?;
+    /// let client = service_fn(async |_: Request<_>| {
+    ///     Ok::<_, std::io::Error>(Response::new(String::new()))
+    /// });
+    /// // One in ten seconds of each path.
+    /// let client = ClientLayer::new(web)
+    ///     .about(|request: &Request<String>, about| about.key(request.uri().path()))
+    ///     .layer(client);
+    /// let of = |path| Request::get(path).body(String::new());
+    /// assert!(client.clone().oneshot(of("/posts")?).await.is_ok());
+    /// assert!(client.clone().oneshot(of("/users")?).await.is_ok());
+    /// assert!(client.oneshot(of("/posts")?).await.is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn about<B, F>(self, describe: F) -> ClientLayer<C, W, F, K, H>
     where
         F: Fn(&Request<B>, About) -> About,
@@ -245,6 +296,23 @@ impl<S, C: Clock, W: Clone, D: Clone, K: Clone, H: Clone> Layer<S> for ClientLay
 }
 
 /// A service that sends HTTP requests, behind a [`Pipeline`]. Made by [`ClientLayer`].
+///
+/// ```
+/// use breakerbox::http::{ClientLayer, ClientService};
+/// use http::{Request, Response};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // This would be a client that sends them.
+/// let client = service_fn(async |_: Request<_>| {
+///     Ok::<_, std::io::Error>(Response::new(String::from("a post")))
+/// });
+/// let posts: ClientService<_> = ClientLayer::standard("posts").layer(client);
+/// let request = Request::get("http://posts.internal/1").body(String::new())?;
+/// assert_eq!(posts.clone().oneshot(request).await?.status(), 200);
+/// assert_eq!(posts.pipeline().stats().retries, 0);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct ClientService<
     S,
@@ -324,6 +392,23 @@ impl<S: fmt::Debug, C: Clock, W, D, K, H> fmt::Debug for ClientService<S, C, W, 
 pin_project_lite::pin_project! {
     /// The future of one request of a [`ClientService`]. The call begins when it is first polled; dropping
     /// it gives the call up, and all that it holds.
+    ///
+    /// ```
+    /// use breakerbox::http::ClientLayer;
+    /// use http::{Request, Response};
+    /// use tower::{Layer, Service, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = service_fn(async |_: Request<_>| {
+    ///     std::future::pending::<Result<Response<String>, std::io::Error>>().await
+    /// });
+    /// let mut posts = ClientLayer::standard("posts").layer(client);
+    /// let request = Request::get("http://posts.internal/1").body(String::new())?;
+    /// let response = ServiceExt::<Request<String>>::ready(&mut posts).await?.call(request);
+    /// assert!(tokio::time::timeout(std::time::Duration::from_millis(1), response).await.is_err());
+    /// assert_eq!(posts.pipeline().stats().cancelled, 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use = "futures do nothing unless polled"]
     pub struct ClientFuture<S, B, C, W, K, H>
     where

@@ -5,18 +5,82 @@ use http::{HeaderMap, HeaderName};
 use std::time::{Duration, SystemTime};
 
 /// Why an answer is a policy's and not the upstream's: `breaker_open`, `rate_limited`, `deadline`...
+///
+/// ```
+/// use breakerbox::TimeoutKind;
+/// use breakerbox::http::{BREAKERBOX_REASON, Explanation};
+///
+/// let response = Explanation::of_timeout(TimeoutKind::Deadline).to_response();
+/// assert_eq!(response.headers()[BREAKERBOX_REASON], "deadline");
+/// ```
 pub const BREAKERBOX_REASON: HeaderName = HeaderName::from_static("breakerbox-reason");
 
 /// Set on answers that a fallback gave.
+///
+/// ```
+/// use breakerbox::Pipeline;
+/// use breakerbox::http::BREAKERBOX_FALLBACK;
+/// use http::{HeaderValue, Response};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let posts = Pipeline::builder("posts").build()?;
+/// let call = posts.protect().fallback(|_| "no posts at the moment");
+/// let answer = call.call(async || Err("down")).await.unwrap();
+/// let mut response = Response::new(*answer);
+/// if answer.is_fallback() {
+///     response.headers_mut().insert(BREAKERBOX_FALLBACK, HeaderValue::from_static("static"));
+/// }
+/// assert!(response.headers().contains_key("breakerbox-fallback"));
+/// # Ok(()) }
+/// ```
 pub const BREAKERBOX_FALLBACK: HeaderName = HeaderName::from_static("breakerbox-fallback");
 
 /// Milliseconds that are left of the caller's deadline.
+///
+/// ```
+/// use breakerbox::http::{BREAKERBOX_DEADLINE_MS, time_left};
+/// use http::HeaderMap;
+/// use std::time::Duration;
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(BREAKERBOX_DEADLINE_MS, 250.into());
+/// assert_eq!(time_left(&headers), Some(Duration::from_millis(250)));
+/// ```
 pub const BREAKERBOX_DEADLINE_MS: HeaderName = HeaderName::from_static("breakerbox-deadline-ms");
 
 /// Number of the attempt, counted from 1.
+///
+/// A [`ClientLayer`](super::ClientLayer) sets it from the second attempt on:
+///
+/// ```
+/// use breakerbox::http::{BREAKERBOX_ATTEMPT, ClientLayer};
+/// use http::{Request, Response};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // It fails unless it is asked again.
+/// let client = service_fn(async |request: Request<_>| {
+///     let again = request.headers().contains_key(BREAKERBOX_ATTEMPT);
+///     Response::builder().status(if again { 200 } else { 503 }).body(String::new())
+/// });
+/// let posts = ClientLayer::standard("posts").layer(client);
+/// let request = Request::get("http://posts.internal/1").body(String::new())?;
+/// assert_eq!(posts.oneshot(request).await?.status(), 200);
+/// # Ok(()) }
+/// ```
 pub const BREAKERBOX_ATTEMPT: HeaderName = HeaderName::from_static("breakerbox-attempt");
 
 /// How much time a gRPC call has left.
+///
+/// ```
+/// use breakerbox::http::{GRPC_TIMEOUT, grpc_timeout};
+/// use http::{HeaderMap, HeaderValue};
+/// use std::time::Duration;
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(GRPC_TIMEOUT, HeaderValue::from_static("250m"));
+/// assert_eq!(grpc_timeout(&headers), Some(Duration::from_millis(250)));
+/// ```
 pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// Says how important a request is (RFC 9218).

@@ -15,6 +15,20 @@ use std::io::{Error as IoError, ErrorKind};
 /// `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN` and `DATA_LOSS` of gRPC are failures, `RESOURCE_EXHAUSTED`
 /// is ignored. A retry policy is told the status, `Retry-After` and `grpc-retry-pushback-ms`, and whether
 /// a connection was refused or reset.
+///
+/// ```
+/// use breakerbox::http::ByProtocol;
+/// use breakerbox::{Classify, Outcome};
+/// use http::Response;
+///
+/// let counts_as = |status: u16| {
+///     let response = Response::builder().status(status).body(()).unwrap();
+///     ByProtocol.classify(&Ok::<_, std::io::Error>(response))
+/// };
+/// assert_eq!(counts_as(404), Outcome::Success);
+/// assert_eq!(counts_as(429), Outcome::Ignored);
+/// assert_eq!(counts_as(503), Outcome::Failure);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByProtocol;
 

@@ -5,6 +5,26 @@
 //!
 //! What a response counts as is known at its head if that is a failure, else at the end of its body: a
 //! call holds its place, and its outcome is open, until then.
+//!
+//! ```
+//! use breakerbox::http::ServerLayer;
+//! use breakerbox::{Pipeline, bulkhead};
+//! use http::{Request, Response};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let api = Pipeline::builder("api").bulkhead(bulkhead::Settings::new(1)).build()?;
+//! let service = ServiceBuilder::new().layer(ServerLayer::new(api)).service(service_fn(
+//!     async |_: Request<()>| Ok::<_, std::io::Error>(Response::new(String::from("a post"))),
+//! ));
+//! let first = service.clone().oneshot(Request::new(())).await?;
+//! assert_eq!(first.status(), 200);
+//! // Its body has not been read, so its place is taken.
+//! assert_eq!(service.clone().oneshot(Request::new(())).await?.status(), 503);
+//! drop(first);
+//! assert_eq!(service.oneshot(Request::new(())).await?.status(), 200);
+//! # Ok(()) }
+//! ```
 
 #[cfg(feature = "axum")]
 mod axum;

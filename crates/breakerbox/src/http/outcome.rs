@@ -11,6 +11,20 @@ use http::{HeaderMap, Response};
 use std::time::{Duration, SystemTime};
 
 /// What can be told from the headers of a response. gRPC says it here only if there is no body.
+///
+/// ```
+/// use breakerbox::Outcome;
+/// use breakerbox::http::of_headers;
+/// use http::Response;
+///
+/// // A call of gRPC that came to nothing, UNAVAILABLE: for HTTP all was well.
+/// let response = Response::builder()
+///     .header("content-type", "application/grpc")
+///     .header("grpc-status", "14")
+///     .body(())
+///     .unwrap();
+/// assert_eq!((response.status().as_u16(), of_headers(&response)), (200, Outcome::Failure));
+/// ```
 pub fn of_headers<B>(response: &Response<B>) -> Outcome {
     match grpc_status(response.headers()) {
         Some(code) if is_grpc(response.headers()) => classify::grpc_status(code),
@@ -19,6 +33,17 @@ pub fn of_headers<B>(response: &Response<B>) -> Outcome {
 }
 
 /// What can be told from the trailers of a gRPC response; one without a status was cut off.
+///
+/// ```
+/// use breakerbox::Outcome;
+/// use breakerbox::http::of_grpc_trailers;
+/// use http::{HeaderMap, HeaderValue};
+///
+/// let mut trailers = HeaderMap::new();
+/// trailers.insert("grpc-status", HeaderValue::from_static("0"));
+/// assert_eq!(of_grpc_trailers(Some(&trailers)), Outcome::Success);
+/// assert_eq!(of_grpc_trailers(None), Outcome::Failure);
+/// ```
 pub fn of_grpc_trailers(trailers: Option<&HeaderMap>) -> Outcome {
     match trailers.and_then(grpc_status) {
         Some(code) => classify::grpc_status(code),
@@ -27,6 +52,17 @@ pub fn of_grpc_trailers(trailers: Option<&HeaderMap>) -> Outcome {
 }
 
 /// Whether the status of the call is still to come, in the trailers.
+///
+/// ```
+/// use breakerbox::http::comes_in_trailers;
+/// use http::{HeaderMap, HeaderValue};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert("content-type", HeaderValue::from_static("application/grpc+proto"));
+/// assert!(comes_in_trailers(&headers));
+/// headers.insert("grpc-status", HeaderValue::from_static("5"));
+/// assert!(!comes_in_trailers(&headers));
+/// ```
 pub fn comes_in_trailers(headers: &HeaderMap) -> bool {
     is_grpc(headers) && grpc_status(headers).is_none()
 }

@@ -47,6 +47,21 @@ struct Shared<B> {
 /// The body of a request that a pipeline may have to send more than once: that of one attempt.
 ///
 /// The body is kept while it is sent, up to the limit of the layer.
+///
+/// ```
+/// use breakerbox::http::Replay;
+/// use http_body::Body;
+/// use http_body_util::{BodyExt, Full};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let replay = Replay::new(Full::from("longer than that"), 4);
+/// let first = replay.body();
+/// assert_eq!(first.size_hint().exact(), Some(16));
+/// assert_eq!(first.collect().await.unwrap().to_bytes(), "longer than that");
+/// // It was more than may be kept, so it cannot be sent once more.
+/// assert!(!replay.is_kept());
+/// # }
+/// ```
 pub struct ReplayBody<B>(Of<B>);
 
 enum Of<B> {
@@ -66,6 +81,18 @@ struct Reading<B> {
 }
 
 /// Why the body of a request failed.
+///
+/// ```
+/// use breakerbox::http::{Replay, ReplayError};
+/// use http_body_util::{BodyExt, Full};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let replay = Replay::new(Full::<bytes::Bytes>::from("a post"), 1024);
+/// let (first, second) = (replay.body(), replay.body());
+/// assert!(matches!(first.collect().await, Err(ReplayError::Superseded)));
+/// assert_eq!(second.collect().await.unwrap().to_bytes(), "a post");
+/// # }
+/// ```
 #[derive(Debug)]
 pub enum ReplayError<E> {
     /// It failed by itself.

@@ -183,6 +183,22 @@ where
 pin_project_lite::pin_project! {
     /// The future of one request of a [`ClientService`] of reqwest. The call begins when it is first polled;
     /// dropping it gives the call up, and all that it holds.
+    ///
+    /// ```
+    /// use breakerbox::http::ClientLayer;
+    /// use tower::{Layer, Service, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // This would be a `reqwest::Client`.
+    /// let client = service_fn(async |_: reqwest::Request| {
+    ///     Ok::<_, std::io::Error>(reqwest::Response::from(http::Response::new("a post")))
+    /// });
+    /// let mut posts = ClientLayer::standard("posts").layer(client);
+    /// let request = reqwest::Request::new(reqwest::Method::GET, "http://posts.internal/1".parse()?);
+    /// let response = ServiceExt::<reqwest::Request>::ready(&mut posts).await?.call(request).await?;
+    /// assert_eq!(response.text().await?, "a post");
+    /// # Ok(()) }
+    /// ```
     #[must_use = "futures do nothing unless polled"]
     pub struct ReqwestFuture<S, C, K, H>
     where

@@ -22,6 +22,24 @@ pin_project_lite::pin_project! {
     /// The call goes on until it has ended: it holds its place in the bulkhead, it counts as it ends (in a
     /// gRPC response as its trailers say), and the deadline ends it with [`Error::Timeout`]. One that is
     /// dropped before its end has been given up by its reader.
+    ///
+    /// ```
+    /// use breakerbox::{Pipeline, breaker, http::ClientLayer};
+    /// use http::{Request, Response};
+    /// use http_body_util::BodyExt;
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = service_fn(async |_: Request<_>| {
+    ///     Ok::<_, std::io::Error>(Response::new(String::from("a post")))
+    /// });
+    /// let posts = Pipeline::builder("posts").breaker(breaker::Settings::default()).build()?;
+    /// let response = ClientLayer::new(posts.clone()).layer(client).oneshot(Request::new(String::new())).await?;
+    /// assert_eq!(posts.stats().breaker.unwrap().in_flight, 1);
+    /// assert_eq!(response.into_body().collect().await?.to_bytes(), "a post");
+    /// assert_eq!(posts.stats().breaker.unwrap().successes, 1);
+    /// # Ok(()) }
+    /// ```
     pub struct ResponseBody<B, C: Clock = SystemClock> {
         #[pin]
         source: Source<B>,

@@ -16,6 +16,30 @@ use tower_service::Service;
 /// What the body of a request is made into for the service that sends it.
 ///
 /// [`AsItIs`] is for services that take any body; those of reqwest and tonic take their own.
+///
+/// ```
+/// use breakerbox::http::{Replay, ReplayBody, ReplayError, SendBody};
+/// use bytes::Bytes;
+/// use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+/// use std::convert::Infallible;
+///
+/// /// For a client that takes boxed bodies.
+/// #[derive(Clone)]
+/// struct Boxed;
+///
+/// impl SendBody<Full<Bytes>> for Boxed {
+///     type Body = UnsyncBoxBody<Bytes, ReplayError<Infallible>>;
+///
+///     fn send(&self, body: ReplayBody<Full<Bytes>>) -> Self::Body {
+///         body.boxed_unsync()
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let body = Boxed.send(Replay::new(Full::from("a post"), 1024).body());
+/// assert_eq!(body.collect().await.unwrap().to_bytes(), "a post");
+/// # }
+/// ```
 pub trait SendBody<B> {
     /// What the service takes.
     type Body;
@@ -25,6 +49,14 @@ pub trait SendBody<B> {
 }
 
 /// The service takes bodies as they are.
+///
+/// ```
+/// use breakerbox::http::{AsItIs, Replay, SendBody};
+/// use http_body::Body;
+///
+/// let body = AsItIs.send(Replay::new(String::from("a post"), 1024).body());
+/// assert_eq!(body.size_hint().exact(), Some(6));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AsItIs;
 

@@ -64,18 +64,29 @@ pub struct ServerLayer<C: Clock = SystemClock, D = Anonymous, K = ByProtocol> {
 /// of requests that have a deadline.
 ///
 /// ```
-/// use breakerbox::Pipeline;
-/// use breakerbox::http::Deadline;
-/// # use http::Request;
+/// use breakerbox::http::{Deadline, ServerLayer};
+/// use breakerbox::{Error, Pipeline};
+/// use http::{Request, Response};
+/// use std::time::Duration;
+/// use tower::{Layer, ServiceExt, service_fn};
 ///
-/// # async fn handle(request: Request<()>, posts: Pipeline) -> Result<&'static str, breakerbox::Error<()>> {
-/// let mut call = posts.protect();
-/// if let Some(deadline) = request.extensions().get::<Deadline>() {
-///     // What is asked of others must not take longer than whoever asked will wait.
-///     call = call.time_left(deadline.left());
+/// async fn handle(request: Request<()>, posts: Pipeline) -> Result<Response<String>, Error<()>> {
+///     let mut call = posts.protect();
+///     if let Some(deadline) = request.extensions().get::<Deadline>() {
+///         // What is asked of others must not take longer than whoever asked will wait.
+///         assert!(deadline.left() <= Duration::from_secs(5));
+///         call = call.time_left(deadline.left());
+///     }
+///     call.call(async || Ok(Response::new(String::from("a post")))).await
 /// }
-/// call.call(async || Ok("a post")).await
-/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), breakerbox::BuildError> {
+/// let posts = Pipeline::builder("posts").build()?;
+/// let api = Pipeline::builder("api").deadline(Duration::from_secs(5)).build()?;
+/// let service = service_fn(move |request| handle(request, posts.clone()));
+/// let response = ServerLayer::new(api).layer(service).oneshot(Request::new(())).await;
+/// assert_eq!(response.unwrap().status(), 200);
+/// # Ok(()) }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
@@ -147,6 +158,21 @@ impl<S, C: Clock, D: Clone, K: Clone> Layer<S> for ServerLayer<C, D, K> {
 }
 
 /// A service that answers HTTP requests, behind a [`Pipeline`]. Made by [`ServerLayer`].
+///
+/// ```
+/// use breakerbox::Pipeline;
+/// use breakerbox::http::{ServerLayer, ServerService};
+/// use http::{Request, Response};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let router = service_fn(async |_: Request<()>| {
+///     Ok::<_, std::io::Error>(Response::new(String::from("a post")))
+/// });
+/// let api: ServerService<_> = ServerLayer::new(Pipeline::builder("api").build()?).layer(router);
+/// assert_eq!(api.oneshot(Request::new(())).await?.status(), 200);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct ServerService<S, C: Clock = SystemClock, D = Anonymous, K = ByProtocol> {
     service: S,
@@ -231,6 +257,25 @@ impl<S: fmt::Debug, C: Clock, D, K> fmt::Debug for ServerService<S, C, D, K> {
 
 pin_project_lite::pin_project! {
     /// The future of one request to a [`ServerService`].
+    ///
+    /// It has a response where a policy has rejected the request, and fails only with the service:
+    ///
+    /// ```
+    /// use breakerbox::http::ServerLayer;
+    /// use breakerbox::{Control, Pipeline, breaker};
+    /// use http::{Request, Response};
+    /// use tower::{Layer, Service, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let api = Pipeline::builder("api").breaker(breaker::Settings::default()).build()?;
+    /// api.control(Control::Isolate);
+    /// let router = service_fn(async |_: Request<()>| {
+    ///     Ok::<_, std::io::Error>(Response::new(String::from("a post")))
+    /// });
+    /// let response = ServerLayer::new(api).layer(router).ready().await?.call(Request::new(())).await?;
+    /// assert_eq!(response.headers()["breakerbox-reason"], "breaker_open");
+    /// # Ok(()) }
+    /// ```
     #[must_use = "futures do nothing unless polled"]
     pub struct ServerFuture<S, B, C, K>
     where

@@ -43,6 +43,18 @@ impl<E: Into<BoxError>> From<Error<E>> for Status {
 }
 
 /// Bodies as tonic sends them.
+///
+/// ```
+/// use breakerbox::http::{AsTonics, Replay, SendBody};
+/// use http_body_util::{BodyExt, Full};
+/// use tonic::body::Body;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let replay = Replay::new(Body::new(Full::<bytes::Bytes>::from("a message")), 1024);
+/// let body: Body = AsTonics.send(replay.body());
+/// assert_eq!(body.collect().await.unwrap().to_bytes(), "a message");
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AsTonics;
 
@@ -74,6 +86,7 @@ impl SendBody<Body> for AsTonics {
 ///     .build()?;
 /// let channel = Endpoint::from_static("http://posts.internal:50051").connect_lazy();
 /// let layer = GrpcLayer::new(posts).repeat_paths(|path| path.starts_with("/posts.Posts/Get"));
+/// assert_eq!(layer.pipeline().name().as_str(), "posts");
 /// let channel = ServiceBuilder::new().layer(layer).service(channel);
 /// // let client = PostsClient::new(channel);
 /// # Ok(()) }
@@ -109,6 +122,15 @@ impl<C: Clock, D, K, H> GrpcLayer<C, D, K, H> {
     }
 
     /// Changes the layer for HTTP that it is.
+    ///
+    /// ```
+    /// use breakerbox::http::GrpcLayer;
+    /// use std::time::Duration;
+    ///
+    /// // A stream that is silent for longer than that has ended.
+    /// let layer = GrpcLayer::standard("posts").with(|layer| layer.idle_timeout(Duration::from_secs(30)));
+    /// assert_eq!(layer.pipeline().name().as_str(), "posts");
+    /// ```
     pub fn with<E, L, I>(
         self,
         change: impl FnOnce(ClientLayer<C, AsTonics, D, K, H>) -> ClientLayer<C, AsTonics, E, L, I>,
@@ -139,6 +161,23 @@ impl<S, C: Clock, D: Clone, K: Clone, H: Clone> Layer<S> for GrpcLayer<C, D, K, 
 }
 
 /// The channel of a gRPC client behind a [`Pipeline`]. Made by [`GrpcLayer`].
+///
+/// ```
+/// use breakerbox::http::{GrpcLayer, GrpcService};
+/// use tonic::transport::{Channel, Endpoint};
+/// use tower::Layer;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// /// The client that tonic generates takes it where it takes a `Channel`.
+/// struct Posts {
+///     channel: GrpcService<Channel>,
+/// }
+/// let layer = GrpcLayer::standard("posts");
+/// let channel = Endpoint::from_static("http://posts.internal:50051").connect_lazy();
+/// let posts = Posts { channel: layer.layer(channel) };
+/// assert_eq!(layer.pipeline().stats().breaker.unwrap().started, 0);
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct GrpcService<S, C: Clock = SystemClock, D = ByHost, K = ByProtocol, H = ByProtocol> {
     service: ClientService<S, C, AsTonics, D, K, H>,
@@ -169,6 +208,26 @@ where
 pin_project_lite::pin_project! {
     /// The future of one call of a [`GrpcService`]. The call begins when it is first polled; dropping it
     /// gives the call up, and all that it holds.
+    ///
+    /// ```
+    /// use breakerbox::http::GrpcLayer;
+    /// use breakerbox::{Control, Pipeline, breaker};
+    /// use http::{Request, Response};
+    /// use tonic::body::Body;
+    /// use tower::{Layer, Service, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let posts = Pipeline::builder("posts").breaker(breaker::Settings::default()).build()?;
+    /// posts.control(Control::Isolate);
+    /// // This would be a `Channel`.
+    /// let channel = service_fn(async |_: Request<Body>| {
+    ///     Ok::<_, std::io::Error>(Response::new(Body::empty()))
+    /// });
+    /// let mut channel = GrpcLayer::new(posts).layer(channel);
+    /// let status = channel.ready().await?.call(Request::new(Body::empty())).await.unwrap_err();
+    /// assert_eq!(status.code(), tonic::Code::Unavailable);
+    /// # Ok(()) }
+    /// ```
     #[must_use = "futures do nothing unless polled"]
     pub struct GrpcFuture<S, C, K, H>
     where

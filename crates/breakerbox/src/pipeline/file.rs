@@ -196,6 +196,18 @@ fn not_here(policy: &Policy) -> Vec<SettingsError> {
 /// A pipeline with a value that stands in for calls that come to nothing, where its file has one.
 ///
 /// Made by [`Pipeline::from_toml_with`], which has an example.
+///
+/// ```
+/// use breakerbox::{Pipeline, PipelineWithFallback};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), breakerbox::FileError> {
+/// let text = "fallback = { status = 200 }";
+/// let posts: PipelineWithFallback<Vec<u32>> = Pipeline::from_toml_with("posts", text, |_| vec![])?;
+/// let answer = posts.call(async || Err("down")).await.unwrap();
+/// assert_eq!((answer.len(), answer.is_fallback()), (0, true));
+/// assert_eq!(posts.pipeline().stats().fallbacks, 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct PipelineWithFallback<T, C: Clock = SystemClock> {
     pipeline: Pipeline<C>,
@@ -230,6 +242,19 @@ impl<T: Clone, C: Clock> PipelineWithFallback<T, C> {
 }
 
 /// A fallback that is a value.
+///
+/// It is how calls of a [`PipelineWithFallback`] end:
+///
+/// ```
+/// use breakerbox::clock::SystemClock;
+/// use breakerbox::{Async, ByResult, Given, NoHints, Pipeline, PipelineCall};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), breakerbox::FileError> {
+/// let posts = Pipeline::from_toml_with("posts", "fallback = { status = 200 }", |_| "no posts")?;
+/// let call: PipelineCall<'_, SystemClock, Async, ByResult, NoHints, Given<&str>> = posts.protect();
+/// assert_eq!(*call.call(async || Err(())).await.unwrap(), "no posts");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Given<T>(T);
 

@@ -29,6 +29,13 @@ pub trait Hints<T, E> {
 }
 
 /// Nothing is known.
+///
+/// ```
+/// use breakerbox::core::pipeline::Hint;
+/// use breakerbox::{Hints, NoHints};
+///
+/// assert_eq!(NoHints.hint(&Err::<(), _>("down")), Hint::NONE);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoHints;
 
@@ -40,6 +47,19 @@ impl<T, E> Hints<T, E> for NoHints {
 }
 
 /// What else is known, and whether the result is worth another attempt.
+///
+/// Made by [`PipelineCall::retry_if`](super::PipelineCall::retry_if):
+///
+/// ```
+/// use breakerbox::{Pipeline, retry};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), breakerbox::BuildError> {
+/// let posts = Pipeline::builder("posts").retry(retry::Settings::default()).build()?;
+/// let call = posts.protect().retry_if(|result| !matches!(result, Err("no such post")));
+/// assert!(call.call(async || Err::<(), _>("no such post")).await.is_err());
+/// assert_eq!(posts.stats().retries, 0);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct RetryIf<H, F>(pub(super) H, pub(super) F);
 
@@ -50,6 +70,22 @@ impl<T, E, H: Hints<T, E>, F: Fn(&Result<T, E>) -> bool> Hints<T, E> for RetryIf
 }
 
 /// What else is known, and when the other side wants to be asked again.
+///
+/// Made by [`PipelineCall::retry_after`](super::PipelineCall::retry_after):
+///
+/// ```
+/// use breakerbox::{Pipeline, retry};
+/// use std::time::{Duration, Instant};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), breakerbox::BuildError> {
+/// let settings = retry::Settings { attempts: 2, ..retry::Settings::default() };
+/// let posts = Pipeline::builder("posts").retry(settings).build()?;
+/// let begun = Instant::now();
+/// let call = posts.protect().retry_after(|result: &Result<(), Duration>| result.err());
+/// assert!(call.call(async || Err(Duration::from_millis(60))).await.is_err());
+/// assert!(begun.elapsed() >= Duration::from_millis(60));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct RetryAfter<H, F>(pub(super) H, pub(super) F);
 
@@ -64,6 +100,24 @@ where
 }
 
 /// What else is known, and what kind of failure it is.
+///
+/// Made by [`PipelineCall::failure_kind`](super::PipelineCall::failure_kind):
+///
+/// ```
+/// use breakerbox::core::retry::Failure;
+/// use breakerbox::{Pipeline, retry};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), breakerbox::BuildError> {
+/// // Repeats what the gateway would: 503 is among it, 500 is not.
+/// let settings = retry::Settings { on: retry::When::http(), ..retry::Settings::default() };
+/// let posts = Pipeline::builder("posts").retry(settings).build()?;
+/// let call = posts.protect().failure_kind(|result: &Result<(), u16>| {
+///     result.err().map_or(Failure::Other, Failure::Status)
+/// });
+/// assert!(call.call(async || Err(500)).await.is_err());
+/// assert_eq!(posts.stats().retries, 0);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FailureKind<H, F>(pub(super) H, pub(super) F);
 

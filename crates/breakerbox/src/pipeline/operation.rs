@@ -38,6 +38,19 @@ pub trait Operation {
 }
 
 /// An operation that can be run as often as needed.
+///
+/// What [`Pipeline::call`](super::Pipeline::call) runs:
+///
+/// ```
+/// use breakerbox::{Pipeline, retry};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), breakerbox::BuildError> {
+/// let posts = Pipeline::builder("posts").retry(retry::Settings::default()).build()?;
+/// let mut answers = [Err("down"), Ok("a post")].into_iter();
+/// let post = posts.call(|| std::future::ready(answers.next().unwrap_or(Err("gone")))).await;
+/// assert_eq!((post, posts.stats().retries), (Ok("a post"), 1));
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Repeatable<Op>(pub(super) Op);
 
@@ -67,6 +80,21 @@ where
 }
 
 /// An operation that can be run once.
+///
+/// What [`Pipeline::call_once`](super::Pipeline::call_once) runs:
+///
+/// ```
+/// use breakerbox::{Pipeline, retry};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), breakerbox::BuildError> {
+/// let payments = Pipeline::builder("payments").retry(retry::Settings::default()).build()?;
+/// let payment = String::from("1 crown");
+/// // It takes the payment along, so there is nothing to do it twice with.
+/// let paid = payments.call_once(|| async move { Err::<(), _>(payment) }).await;
+/// assert!(paid.is_err());
+/// assert_eq!(payments.stats().retries, 0);
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Once<Op>(pub(super) Option<Op>);
 

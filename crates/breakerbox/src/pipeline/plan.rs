@@ -59,6 +59,30 @@ pub trait Plan<T, E> {
 }
 
 /// The plan of a call that shares nothing.
+///
+/// Seen in the types of futures, for those who have to name them:
+///
+/// ```
+/// use breakerbox::clock::SystemClock;
+/// use breakerbox::{Alone, ByResult, NoFallback, NoHints, Once, Pipeline, PipelineCalling};
+///
+/// fn get<Fut: Future<Output = Result<u32, ()>>>(
+///     posts: &Pipeline,
+///     one: impl FnOnce() -> Fut,
+/// ) -> PipelineCalling<
+///     '_,
+///     SystemClock,
+///     Once<impl FnOnce() -> Fut>,
+///     Alone<ByResult, NoHints, NoFallback>,
+/// > {
+///     posts.call_once(one)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let posts = Pipeline::builder("posts").build().unwrap();
+/// assert_eq!(get(&posts, async || Ok(7)).await, Ok(7));
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Alone<K, H, F> {
     pub(crate) classify: K,

@@ -16,10 +16,34 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 /// A call of a [`Pipeline`](super::Pipeline).
+///
+/// ```
+/// use breakerbox::{Async, Pipeline, PipelineCall, clock::SystemClock};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// /// All that this program does belongs to a tenant.
+/// fn of(posts: &Pipeline, tenant: u32) -> PipelineCall<'_, SystemClock, Async> {
+///     posts.protect().key(tenant)
+/// }
+/// let posts = Pipeline::builder("posts").build().unwrap();
+/// assert_eq!(of(&posts, 7).call(async || Ok::<_, ()>("a post")).await, Ok("a post"));
+/// # }
+/// ```
 #[derive(Debug)]
 pub enum Async {}
 
 /// A call of a [`BlockingPipeline`](super::BlockingPipeline).
+///
+/// ```
+/// use breakerbox::{Blocking, BlockingPipeline, Pipeline, PipelineCall, clock::SystemClock};
+///
+/// /// Whoever waits for this can wait.
+/// fn report(posts: &BlockingPipeline) -> PipelineCall<'_, SystemClock, Blocking> {
+///     posts.protect().priority(7)
+/// }
+/// let posts = Pipeline::builder("posts").build_blocking().unwrap();
+/// assert_eq!(report(&posts).call(|| Ok::<_, ()>("a post")), Ok("a post"));
+/// ```
 #[derive(Debug)]
 pub enum Blocking {}
 

@@ -106,6 +106,23 @@ pub struct SharedCalls<K, T, E, C: Clock = SystemClock> {
 }
 
 /// The future of a call that shares its answer.
+///
+/// ```
+/// use breakerbox::{Pipeline, SharedCalls, coalesce};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let pipeline = Pipeline::builder("posts").coalesce(coalesce::Settings::default()).build().unwrap();
+/// let posts: SharedCalls<u32, &str, ()> = pipeline.shared();
+/// let first = posts.call(1, async || {
+///     tokio::task::yield_now().await;
+///     Ok("a post")
+/// });
+/// // It asks for the same meanwhile: its operation does not run.
+/// let second = posts.call(1, async || unreachable!());
+/// let (_, second) = tokio::join!(first, second);
+/// assert_eq!((*second.unwrap(), posts.coalesced().unwrap().shared), ("a post", 1));
+/// # }
+/// ```
 pub type SharedCalling<'a, C, Op, K, T, E, A> =
     PipelineCalling<'a, C, Repeatable<Op>, Shared<'a, K, T, E, A>>;
 
@@ -184,6 +201,19 @@ where
 impl<'a, C: Clock, K, H, F> PipelineCall<'a, C, Async, K, H, F> {
     /// Gets the answer to this key: see [`SharedCalls::call`]. It is to be asked of the pipeline that
     /// `shared` is of.
+    ///
+    /// ```
+    /// use breakerbox::{Pipeline, SharedCalls, coalesce};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let pipeline = Pipeline::builder("posts").coalesce(coalesce::Settings::default()).build().unwrap();
+    /// let posts: SharedCalls<u32, String, ()> = pipeline.shared();
+    /// let call = posts.protect().priority(0).time_left(Duration::from_secs(1));
+    /// let post = call.call_shared(&posts, 7, async || Ok("a post".to_owned())).await.unwrap();
+    /// assert_eq!(*post, "a post");
+    /// # }
+    /// ```
     pub fn call_shared<Key, Op, Fut, T, E>(
         self,
         shared: &'a SharedCalls<Key, T, E, C>,
@@ -208,6 +238,23 @@ impl<'a, C: Clock, K, H, F> PipelineCall<'a, C, Async, K, H, F> {
 }
 
 /// The plan of a call that shares its answer.
+///
+/// Seen in the type that [`SharedCalling`] stands for:
+///
+/// ```
+/// use breakerbox::{NoFallback, NoHints, Pipeline, Shared, SharedCalls, coalesce};
+/// use breakerbox::{Alone, ByResult, PipelineCalling, Repeatable, clock::SystemClock};
+///
+/// type Plan<'a> = Shared<'a, u32, &'static str, (), Alone<ByResult, NoHints, NoFallback>>;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let pipeline = Pipeline::builder("posts").coalesce(coalesce::Settings::default()).build().unwrap();
+/// let posts: SharedCalls<u32, &str, ()> = pipeline.shared();
+/// let call: PipelineCalling<'_, SystemClock, Repeatable<_>, Plan<'_>> =
+///     posts.call(1, async || Ok("a post"));
+/// assert_eq!(*call.await.unwrap(), "a post");
+/// # }
+/// ```
 pub struct Shared<'a, K: Clone + Ord + Hash, T: Clone, E: Clone, A> {
     alone: A,
     shelf: Held<'a, Shelf<K, T, E>>,

@@ -17,6 +17,7 @@ use std::time::Duration;
 /// let limit = Pipeline::builder("api").rate_limit(rate_limit::Settings::new(100.0)).build()?;
 /// // 100 per second for each tenant.
 /// let layer = PipelineLayer::new(limit).about(|request: &Request, about| about.key(&request.tenant));
+/// assert_eq!(layer.pipeline().name().as_str(), "api");
 /// # Ok::<(), breakerbox::BuildError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -60,12 +61,42 @@ impl About {
 }
 
 /// Says what there is to know of a request. Closures `Fn(&Request, About) -> About` do.
+///
+/// ```
+/// use breakerbox::tower::{About, PipelineLayer};
+/// use breakerbox::{Pipeline, rate_limit};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), breakerbox::BuildError> {
+/// // One in ten seconds for each tenant.
+/// let limit = rate_limit::Settings { burst: Some(1), ..rate_limit::Settings::new(0.1) };
+/// let api = Pipeline::builder("api").rate_limit(limit).build()?;
+/// let by_tenant = |tenant: &&str, about: About| about.key(tenant);
+/// let service = service_fn(async |_: &'static str| Ok::<_, std::io::Error>(()));
+/// let service = PipelineLayer::new(api).about(by_tenant).layer(service);
+/// assert!(service.clone().oneshot("a").await.is_ok());
+/// assert!(service.clone().oneshot("b").await.is_ok());
+/// assert!(service.oneshot("a").await.is_err());
+/// # Ok(()) }
+/// ```
 pub trait Describe<Request> {
     /// What there is to know.
     fn describe(&self, request: &Request, about: About) -> About;
 }
 
 /// Nothing is known of requests.
+///
+/// ```
+/// use breakerbox::Pipeline;
+/// use breakerbox::clock::SystemClock;
+/// use breakerbox::tower::{Anonymous, Clones, PipelineLayer};
+///
+/// let api = Pipeline::builder("api").build()?;
+/// // Until `about` says something else.
+/// let layer: PipelineLayer<SystemClock, Clones, Anonymous> = PipelineLayer::new(api);
+/// assert_eq!(layer.pipeline().name().as_str(), "api");
+/// # Ok::<(), breakerbox::BuildError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Anonymous;
 

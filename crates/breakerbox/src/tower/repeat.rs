@@ -31,6 +31,12 @@ pub trait Repeat<Request> {
 }
 
 /// All requests may be sent again: they are cloned.
+///
+/// ```
+/// use breakerbox::tower::{Clones, Repeat};
+///
+/// assert_eq!(Clones.repeat(&"GET /posts/1"), Some("GET /posts/1"));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clones;
 
@@ -41,6 +47,12 @@ impl<Request: Clone> Repeat<Request> for Clones {
 }
 
 /// No request may be sent again.
+///
+/// ```
+/// use breakerbox::tower::{Never, Repeat};
+///
+/// assert_eq!(Never.repeat(&"POST /payments"), None);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Never;
 

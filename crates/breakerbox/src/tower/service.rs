@@ -15,6 +15,21 @@ use std::task::{Context, Poll};
 use tower_service::Service;
 
 /// A service behind a [`Pipeline`](crate::Pipeline). Made by [`PipelineLayer`].
+///
+/// ```
+/// use breakerbox::Pipeline;
+/// use breakerbox::tower::{PipelineLayer, PipelineService};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = service_fn(async |number: u32| Ok::<_, std::io::Error>(number + 1));
+/// let layer = PipelineLayer::new(Pipeline::builder("posts").build()?);
+/// let posts: PipelineService<_> = layer.layer(client);
+/// assert_eq!(posts.clone().oneshot(1).await?, 2);
+/// // The same past the pipeline.
+/// assert_eq!(posts.into_inner().oneshot(1).await?, 2);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct PipelineService<
     S,
@@ -85,6 +100,22 @@ impl<S: fmt::Debug, C: Clock, R, D, K, H, F> fmt::Debug for PipelineService<S, C
 pin_project_lite::pin_project! {
     /// The future of one call of a [`PipelineService`]. The call begins when it is first polled; dropping
     /// it gives the call up, and all that it holds.
+    ///
+    /// ```
+    /// use breakerbox::Pipeline;
+    /// use breakerbox::tower::PipelineLayer;
+    /// use tower::{Layer, Service, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let posts = Pipeline::builder("posts").build()?;
+    /// let client = service_fn(async |_: ()| std::future::pending::<std::io::Result<()>>().await);
+    /// let mut client = PipelineLayer::new(posts.clone()).layer(client);
+    /// let response = client.ready().await?.call(());
+    /// // It begins, and its caller gives it up.
+    /// assert!(tokio::time::timeout(std::time::Duration::from_millis(1), response).await.is_err());
+    /// assert_eq!(posts.stats().cancelled, 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, Request, C, R, K, H, F>
     where

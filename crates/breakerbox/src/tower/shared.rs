@@ -78,6 +78,20 @@ impl<S, Key, T, E, F: Clone, C: Clock> Layer<S> for SharedLayer<Key, T, E, F, C>
 }
 
 /// A service whose answers are shared. Made by [`SharedLayer`].
+///
+/// ```
+/// use breakerbox::tower::{SharedLayer, SharedService};
+/// use breakerbox::{Pipeline, coalesce};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let posts = Pipeline::builder("posts").coalesce(coalesce::Settings::default()).build().unwrap();
+/// let layer = SharedLayer::new(posts.shared(), |number: &u32| Some(*number));
+/// let client: SharedService<_, _, _, _, _> =
+///     layer.layer(service_fn(async |number: u32| Ok::<_, ()>(number + 1)));
+/// assert_eq!(*client.oneshot(1).await.unwrap(), 2);
+/// # }
+/// ```
 pub struct SharedService<S, Key, T, E, F, C: Clock = SystemClock> {
     service: S,
     layer: SharedLayer<Key, T, E, F, C>,
@@ -127,6 +141,26 @@ type Sharing<Key, T, E> = Shared<'static, Key, T, E, Alone<ByResult, NoHints, No
 pin_project_lite::pin_project! {
     /// The future of one call of a [`SharedService`]. The call begins when it is first polled; dropping it
     /// gives the call up, and another of its key takes over.
+    ///
+    /// ```
+    /// use breakerbox::tower::SharedLayer;
+    /// use breakerbox::{Pipeline, coalesce};
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    /// use tower::{Layer, Service, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// static ASKED: AtomicU32 = AtomicU32::new(0);
+    /// let posts = Pipeline::builder("posts").coalesce(coalesce::Settings::default()).build().unwrap();
+    /// let layer = SharedLayer::new(posts.shared(), |number: &u32| Some(*number));
+    /// let mut client = layer.layer(service_fn(async |_: u32| {
+    ///     tokio::task::yield_now().await;
+    ///     Ok::<_, ()>(ASKED.fetch_add(1, Ordering::Relaxed))
+    /// }));
+    /// // Of two that ask for the same one is sent.
+    /// let (first, second) = tokio::join!(client.call(7), client.call(7));
+    /// assert_eq!((*first.unwrap(), *second.unwrap()), (0, 0));
+    /// # }
+    /// ```
     #[must_use = "futures do nothing unless polled"]
     pub struct SharedFuture<S, Request, Key, C>
     where

@@ -9,6 +9,23 @@ use std::time::Duration;
 pub const DEFAULT_URGENCY: u8 = 3;
 
 /// What a driver knows of a call when it begins.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::pipeline::{Action, End, Ending, Event, Pipeline, Settings, Start};
+/// use breakerbox_core::retry;
+/// use std::time::Duration;
+///
+/// let settings = Settings { retry: Some(retry::Settings::default()), ..Settings::default() };
+/// let pipeline = Pipeline::new(settings, Timestamp::ZERO, 0);
+/// // A payment, say: it fails once and for all.
+/// let payment = Start { repeatable: false, hedgeable: false, ..Start::default() };
+/// let now = Timestamp::ZERO + Duration::from_secs(1);
+/// let (mut call, _) = pipeline.begin(now, payment, &mut |_, _| {});
+/// let action = call.step(&pipeline, now, Event::ended(1, Ending::Failure), &mut |_, _| {});
+/// let end = End::Delivered { attempt: 1 };
+/// assert_eq!(action, Action::Done { end, fallback: false });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
     /// How much time the caller has, where the caller said so.
@@ -44,6 +61,23 @@ impl Default for Start {
 
 /// Hashes of what a call belongs to, as far as a policy asks. They are the driver's, and seeded:
 /// clients choose what goes into them.
+///
+/// ```
+/// use breakerbox_core::pipeline::{Action, End, Ending, Event, Keys, Pipeline, Settings, Start};
+/// use breakerbox_core::{Timestamp, rate_limit};
+///
+/// let one = rate_limit::Settings { burst: Some(1), ..rate_limit::Settings::new(1.0) };
+/// let settings = Settings { rate_limit: Some(one), ..Settings::default() };
+/// let pipeline = Pipeline::new(settings, Timestamp::ZERO, 0);
+/// let admits = |tenant| {
+///     let keys = Keys { rate_limit: Some(tenant), ..Keys::default() };
+///     let start = Start { keys, ..Start::default() };
+///     let (call, action) = pipeline.begin(Timestamp::ZERO, start, &mut |_, _| {});
+///     call.cancel(&pipeline, Timestamp::ZERO, &mut |_, _| {});
+///     matches!(action, Action::Run { .. })
+/// };
+/// assert!(admits(1) && admits(2) && !admits(1));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keys {
     /// Whose rate is limited.
@@ -59,6 +93,13 @@ pub struct Keys {
 }
 
 /// What happened to a call.
+///
+/// ```
+/// use breakerbox_core::pipeline::{Ending, Event, Hint};
+///
+/// let failed = Event::Ended { attempt: 1, ending: Ending::Failure, hint: Hint::NONE };
+/// assert_eq!(Event::ended(1, Ending::Failure), failed);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// An attempt has ended.
@@ -96,6 +137,17 @@ impl Event {
 }
 
 /// What else is known of the end of an attempt.
+///
+/// ```
+/// use breakerbox_core::pipeline::Hint;
+/// use breakerbox_core::retry::Failure;
+/// use std::time::Duration;
+///
+/// // What is to be said of a 503 with `Retry-After: 2`.
+/// let failure = Failure::Status(503);
+/// let hint = Hint { failure, retry_after: Some(Duration::from_secs(2)), ..Hint::NONE };
+/// assert!(!hint.never_sent && hint.again.is_none());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hint {
     /// What kind of failure it is, if it is one.
@@ -115,6 +167,14 @@ impl Hint {
 }
 
 /// How an attempt ended.
+///
+/// ```
+/// use breakerbox_core::Outcome;
+/// use breakerbox_core::pipeline::Ending;
+///
+/// assert_eq!(Ending::Panicked.outcome(), Outcome::Failure);
+/// assert_eq!(Ending::from(Outcome::Ignored), Ending::Ignored);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// It did what it is for.
@@ -149,6 +209,23 @@ impl From<Outcome> for Ending {
 }
 
 /// What a driver is to do next.
+///
+/// ```
+/// use breakerbox_core::pipeline::{Action, Ending, Event, Pipeline, Settings, Start};
+/// use breakerbox_core::{Timestamp, retry};
+///
+/// let settings = Settings { retry: Some(retry::Settings::default()), ..Settings::default() };
+/// let pipeline = Pipeline::new(settings, Timestamp::ZERO, 0);
+/// let (mut call, action) = pipeline.begin(Timestamp::ZERO, Start::default(), &mut |_, _| {});
+/// assert_eq!(action, Action::Run { attempt: 1, endpoint: 0 });
+/// let failed = Event::ended(1, Ending::Failure);
+/// assert_eq!(call.step(&pipeline, Timestamp::ZERO, failed, &mut |_, _| {}), Action::Wait);
+/// // The pause before the second attempt is over.
+/// let due = call.due();
+/// let action = call.step(&pipeline, due, Event::Time, &mut |_, _| {});
+/// assert_eq!(action, Action::Run { attempt: 2, endpoint: 0 });
+/// call.cancel(&pipeline, due, &mut |_, _| {});
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Start the operation, and tell when it ends, or when [`Call::due`](super::Call::due) comes
@@ -177,6 +254,19 @@ pub enum Action {
 }
 
 /// What became of a call.
+///
+/// ```
+/// use breakerbox_core::pipeline::{Action, End, Pipeline, Rejection, Settings, Start};
+/// use breakerbox_core::{Timestamp, bulkhead};
+///
+/// let settings = Settings { bulkhead: Some(bulkhead::Settings::new(1)), ..Settings::default() };
+/// let pipeline = Pipeline::new(settings, Timestamp::ZERO, 0);
+/// let (first, _) = pipeline.begin(Timestamp::ZERO, Start::default(), &mut |_, _| {});
+/// let (_, action) = pipeline.begin(Timestamp::ZERO, Start::default(), &mut |_, _| {});
+/// let end = End::Rejected(Rejection::BulkheadFull);
+/// assert_eq!(action, Action::Done { end, fallback: false });
+/// first.cancel(&pipeline, Timestamp::ZERO, &mut |_, _| {});
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// The caller gets what this attempt came to, good or bad. It is the last that came to anything.
@@ -202,6 +292,15 @@ pub enum End {
 }
 
 /// Which policy rejected a call, and until when.
+///
+/// ```
+/// use breakerbox_core::pipeline::Rejection;
+/// use std::time::Duration;
+///
+/// let rejection = Rejection::RateLimited { retry_after: Some(Duration::from_secs(2)) };
+/// assert_eq!((rejection.policy(), rejection.reason()), ("rate_limit", "rate_limited"));
+/// assert_eq!(rejection.retry_after(), Some(Duration::from_secs(2)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// The circuit is open, isolated, or half-open with all its probes under way.
@@ -318,6 +417,13 @@ impl Rejection {
 }
 
 /// What falls due at one instant happens in this order, over all calls.
+///
+/// ```
+/// use breakerbox_core::pipeline::Rank;
+///
+/// // Who runs out of time as its turn comes has run out of time.
+/// assert!(Rank::Deadline < Rank::Begin);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
     /// A whole call has taken too long.
@@ -331,6 +437,17 @@ pub enum Rank {
 }
 
 /// What is due next, and when.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::pipeline::{Due, Rank};
+/// use std::time::Duration;
+///
+/// let at = Timestamp::ZERO + Duration::from_secs(1);
+/// let mut due = [Due { at, rank: Rank::Begin }, Due { at, rank: Rank::AttemptTimeout }];
+/// due.sort();
+/// assert_eq!(due[0].rank, Rank::AttemptTimeout);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Due {
     /// When.

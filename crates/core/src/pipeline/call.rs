@@ -12,6 +12,23 @@ use std::task::Waker;
 use std::time::Duration;
 
 /// One call on its way. Must be stepped to its end, or cancelled: else its permit stays in flight.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::pipeline::{Action, End, Ending, Event, Pipeline, Settings, Start};
+/// use std::time::Duration;
+///
+/// let attempt_timeout = Some(Duration::from_secs(1));
+/// let settings = Settings { attempt_timeout, ..Settings::default() };
+/// let pipeline = Pipeline::new(settings, Timestamp::ZERO, 0);
+/// let (mut call, _) = pipeline.begin(Timestamp::ZERO, Start::default(), &mut |_, _| {});
+/// // Whichever comes first: the operation ends, or this time comes.
+/// assert_eq!(call.due(), Timestamp::ZERO + Duration::from_secs(1));
+/// let well = Event::ended(1, Ending::Success);
+/// let action = call.step(&pipeline, Timestamp::ZERO, well, &mut |_, _| {});
+/// let end = End::Delivered { attempt: 1 };
+/// assert_eq!(action, Action::Done { end, fallback: false });
+/// ```
 #[must_use = "a call that is neither stepped to its end nor cancelled stays in flight"]
 #[derive(Debug)]
 pub struct Call {

@@ -53,6 +53,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// What is told of changes of state: the endpoint whose breaker it is, and the change.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::breaker::{Settings as Breaker, State};
+/// use breakerbox_core::pipeline::{Ending, Event, Pipeline, Settings, Start};
+/// use std::sync::Arc;
+///
+/// let breaker = Breaker { consecutive_failures: Some(1), ..Breaker::default() };
+/// let breaker = Some(Arc::new(breaker.check().unwrap()));
+/// let pipeline = Pipeline::new(Settings { breaker, ..Settings::default() }, Timestamp::ZERO, 0);
+/// let (mut call, _) = pipeline.begin(Timestamp::ZERO, Start::default(), &mut |_, _| {});
+/// let mut told = Vec::new();
+/// let failed = Event::ended(1, Ending::Failure);
+/// call.step(&pipeline, Timestamp::ZERO, failed, &mut |endpoint, it| told.push((endpoint, it.to)));
+/// assert_eq!(told, [(0, State::Open)]);
+/// ```
 pub type Notice<'a> = &'a mut dyn FnMut(usize, Transition);
 
 /// The policies in front of one upstream, shared by all its calls.

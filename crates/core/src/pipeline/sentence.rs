@@ -8,6 +8,18 @@ use std::fmt;
 
 /// What the driver of a pipeline does with answers. The machine asks it to look for one and knows no more
 /// of it; a sentence says it.
+///
+/// ```
+/// use breakerbox_core::Timestamp;
+/// use breakerbox_core::cache::Life;
+/// use breakerbox_core::pipeline::{Answers, Pipeline, Settings};
+/// use std::time::Duration;
+///
+/// let pipeline = Pipeline::new(Settings::default(), Timestamp::ZERO, 0);
+/// let life = Life { ttl: Some(Duration::from_secs(30)), stale: None };
+/// let answers = Answers { life, entries: 1000, coalesce: None };
+/// assert_eq!(pipeline.sentence(&answers), "a cache of up to 1000 answers for 30s, then the call");
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Answers {
     /// How long answers live.

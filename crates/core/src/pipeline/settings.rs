@@ -13,6 +13,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What a pipeline can be told. Each policy that is not given is absent.
+///
+/// ```
+/// use breakerbox_core::pipeline::Settings;
+/// use breakerbox_core::shed;
+///
+/// // It makes sense, but not alone.
+/// let settings = Settings { shed: Some(shed::Settings::default()), ..Settings::default() };
+/// let problems = settings.problems();
+/// assert_eq!(problems[0].field, "shed");
+/// assert_eq!(problems[0].fix, "add `bulkhead` with a `queue`, or leave `shed` out");
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// How long a whole call may take. Default: as long as it likes.

@@ -64,6 +64,21 @@ pin_project_lite::pin_project! {
 }
 
 /// The future of one call through a pipeline that is borrowed.
+///
+/// ```
+/// use breakerbox::clock::SystemClock;
+/// use breakerbox::{Alone, ByResult, NoFallback, NoHints, Pipeline, PipelineCalling, Repeatable};
+///
+/// /// What a call is that was told nothing.
+/// type Plain<'a, Op> =
+///     PipelineCalling<'a, SystemClock, Repeatable<Op>, Alone<ByResult, NoHints, NoFallback>>;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let posts = Pipeline::builder("posts").build().unwrap();
+/// let call: Plain<'_, _> = posts.call(async || Ok::<_, ()>("a post"));
+/// assert_eq!(call.await, Ok("a post"));
+/// # }
+/// ```
 pub type PipelineCalling<'a, C, O, P> = PipelineFuture<&'a Inner<C>, C, O, P>;
 
 impl<I, C, O, P> fmt::Debug for PipelineFuture<I, C, O, P>
