@@ -252,6 +252,13 @@ impl<C: Clock, W, D, K, H> ClientLayer<C, W, D, K, H> {
         ClientLayer { pipeline: self.pipeline, with }
     }
 
+    /// The same by a type that [describes](Describe) requests: [`ByHost`], or one of your own.
+    pub fn describe<Other>(self, describe: Other) -> ClientLayer<C, W, Other, K, H> {
+        let With { send, classify, hints, max_body, idle, repeats, tells, .. } = self.with;
+        let with = With { send, describe, classify, hints, max_body, idle, repeats, tells };
+        ClientLayer { pipeline: self.pipeline, with }
+    }
+
     /// Judges responses and errors. Default: [`ByProtocol`].
     pub fn classify<Other>(self, classify: Other) -> ClientLayer<C, W, D, Other, H> {
         let With { send, describe, hints, max_body, idle, repeats, tells, .. } = self.with;

@@ -136,6 +136,12 @@ impl<C: Clock, D, K> ServerLayer<C, D, K> {
         ServerLayer { pipeline, describe, classify, trust, idle }
     }
 
+    /// The same by a type that [describes](Describe) requests: [`ByHost`](super::ByHost), or one of your own.
+    pub fn describe<Other>(self, describe: Other) -> ServerLayer<C, Other, K> {
+        let Self { pipeline, classify, trust, idle, .. } = self;
+        ServerLayer { pipeline, describe, classify, trust, idle }
+    }
+
     /// Judges responses and errors, for the breaker, the throttle and the adaptive limit. Default:
     /// [`ByProtocol`].
     pub fn classify<Other>(self, classify: Other) -> ServerLayer<C, D, Other> {

@@ -90,6 +90,13 @@ impl<C: Clock, R, D, K, H, F> PipelineLayer<C, R, D, K, H, F> {
         }
     }
 
+    /// The same by a type that [describes](super::Describe) requests.
+    pub fn describe<Other>(self, describe: Other) -> PipelineLayer<C, R, Other, K, H, F> {
+        let With { repeat, classify, hints, fallback, .. } = self.with;
+        let with = With { repeat, describe, classify, hints, fallback };
+        PipelineLayer { pipeline: self.pipeline, with }
+    }
+
     /// Judges results. Default: `Ok` is a success, `Err` a failure.
     pub fn classify<Other>(self, classify: Other) -> PipelineLayer<C, R, D, Other, H, F> {
         let With { repeat, describe, hints, fallback, .. } = self.with;

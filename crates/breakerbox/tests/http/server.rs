@@ -155,3 +155,14 @@ async fn an_adaptive_limit_counts_requests_until_their_head() {
     let _reading = of().await.unwrap();
     assert_eq!(of().await.unwrap().status(), 200);
 }
+
+#[tokio::test(start_paused = true)]
+async fn requests_may_be_described_by_a_type() {
+    let limit = rate_limit::Settings { burst: Some(1), ..rate_limit::Settings::new(1.0) };
+    let layer = ServerLayer::new(builder().rate_limit(limit).build().unwrap());
+    let server = layer.describe(breakerbox::http::ByHost).layer(slow());
+    for (host, status) in [("a", 200), ("b", 200), ("a", 429)] {
+        let request = get("/0").header("host", host).body(()).unwrap();
+        assert_eq!(server.clone().oneshot(request).await.unwrap().status().as_u16(), status);
+    }
+}
