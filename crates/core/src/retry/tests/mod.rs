@@ -1,0 +1,4 @@
+//! Tests of the settings, and models of the budget.
+
+#[cfg(loom)]
+mod loom_budget;
