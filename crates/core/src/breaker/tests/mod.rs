@@ -13,6 +13,8 @@ mod control;
 #[cfg(not(loom))]
 mod driver;
 #[cfg(not(loom))]
+mod exhaustive;
+#[cfg(not(loom))]
 mod half_open;
 #[cfg(not(loom))]
 mod late;
