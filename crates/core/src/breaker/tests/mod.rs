@@ -27,6 +27,8 @@ mod open;
 #[cfg(not(loom))]
 mod reads;
 #[cfg(not(loom))]
+mod rejections;
+#[cfg(not(loom))]
 mod rig;
 #[cfg(not(loom))]
 mod settings;

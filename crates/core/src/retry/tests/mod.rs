@@ -2,3 +2,5 @@
 
 #[cfg(loom)]
 mod loom_budget;
+#[cfg(not(loom))]
+mod settings;
