@@ -250,6 +250,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a million keys")]
     fn millions_of_keys_take_no_more_room_and_the_precious_few_stay() {
         let store = Keyed::new(5000);
         let spread = |key: u64| key.wrapping_mul(0x9E37_79B9_7F4A_7C15);

@@ -232,6 +232,17 @@ mod tests {
         assert!(when.repeats(Failure::Other, true));
         assert!(!when.repeats(Failure::Other, false));
         assert!(!when.waits_for_breaker());
+        // What tells of a fault rather than of too much to do is not repeated.
+        for (status, is_repeated) in [(429, true), (500, false), (503, true)] {
+            assert_eq!(when.repeats(Failure::Status(status), true), is_repeated, "{status}");
+        }
+    }
+
+    #[test]
+    fn what_is_excepted_is_not_repeated_whatever_else_is_said() {
+        let when = When::default().and(Failure::Timeout).without(Failure::Timeout);
+        assert!(!when.repeats(Failure::Timeout, true));
+        assert!(when.repeats(Failure::Reset, true));
     }
 
     #[test]

@@ -318,6 +318,40 @@ fn failures_in_a_row_are_counted_together_by_two_threads() {
     });
 }
 
+/// Planted: `end_run_of_failures` that ends any run. Found: two failures in a row that open nothing. Planted:
+/// `judge` that judges for any window. Found: a good outcome that should have opened the circuit, and was
+/// not judged.
+#[test]
+fn what_comes_of_an_old_window_hides_nothing_from_the_new_one() {
+    let by_rate = Settings {
+        consecutive_failures: None,
+        failure_rate: Some(0.5),
+        window: Some(Window::Calls(2)),
+        ..touchy()
+    };
+    let in_row = Settings { consecutive_failures: Some(2), ..touchy() };
+    for (name, settings, old, second) in [
+        ("old success, reset, two failures", in_row, Outcome::Success, Outcome::Failure),
+        ("old failure, reset, failure and success", by_rate, Outcome::Failure, Outcome::Success),
+    ] {
+        model(name, move || {
+            let breaker = breaker(settings.clone());
+            let permit = breaker.admit_closed(at(0)).unwrap();
+            let other = breaker.clone();
+            let late = spawn(2, move || other.finish(permit, at(0), old, &mut |_| {}));
+            breaker.control(Control::Reset, at(0), &mut |_| {});
+            let call = |outcome| {
+                let permit = breaker.admit_closed(at(0)).unwrap();
+                breaker.finish(permit, at(0), outcome, &mut |_| {});
+            };
+            call(Outcome::Failure);
+            late.join().unwrap();
+            call(second);
+            assert_eq!(breaker.state(at(0)), State::Open);
+        });
+    }
+}
+
 fn two_permits(breaker: &Breaker) -> (Permit, Permit) {
     let admit = || admit(breaker, 0, &mut Vec::new()).unwrap();
     (admit(), admit())

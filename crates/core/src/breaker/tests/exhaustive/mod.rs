@@ -131,17 +131,20 @@ fn by_rate() -> Settings {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "millions of steps")]
 fn opened_by_a_failure_rate_for_a_fixed_time() {
     with_probes(&by_rate());
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "millions of steps")]
 fn opened_by_a_failure_rate_for_a_time_that_grows() {
     let settings = Settings { open_for: open_for(1, 4), attempt_timeout: None, ..by_rate() };
     with_probes(&settings);
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "millions of steps")]
 fn opened_by_slow_calls() {
     let settings = Settings {
         slow_call: Some(TICK),
@@ -153,6 +156,7 @@ fn opened_by_slow_calls() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "millions of steps")]
 fn opened_by_failures_in_a_row_where_calls_can_be_slow() {
     let settings = Settings {
         slow_call: Some(TICK),
