@@ -3,8 +3,8 @@
 use crate::Timestamp;
 use crate::breaker::{Breaker, Permit, Rejected, Rules, State, Transition};
 use crate::keyed::Evict;
+use crate::sync::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The endpoints of one upstream: who gets the next call.
@@ -260,5 +260,74 @@ mod tests {
         assert_eq!(endpoints.next.load(Ordering::Relaxed), 0);
         (0..4).for_each(|endpoint| tried.add(endpoint));
         assert_eq!(spread(&endpoints, tried, 1).iter().sum::<usize>(), 1);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_endpoints {
+    use super::*;
+    use crate::Outcome;
+    use crate::breaker::{Control, OpenFor, Settings};
+    use crate::slot;
+    use loom::thread;
+
+    const NOW: Timestamp = Timestamp::ZERO;
+
+    fn endpoints(count: usize, settings: Settings) -> Arc<Endpoints> {
+        let rules = settings.check().unwrap();
+        Arc::new(Endpoints::new(count, Some(rules.into()), NOW, 0))
+    }
+
+    fn pick(endpoints: &Endpoints, now: Timestamp) -> Result<Picked, Rejected> {
+        endpoints.pick(now, Tried::default(), &mut |_, _| {})
+    }
+
+    /// Planted: the turn taken with a load and a store. Found: both with one endpoint.
+    #[test]
+    fn two_callers_get_two_endpoints() {
+        loom::model(|| {
+            let two = Arc::new(Endpoints::new(2, None, NOW, 0));
+            let other = two.clone();
+            let theirs = thread::spawn(move || pick(&other, NOW).unwrap().endpoint);
+            let mine = pick(&two, NOW).unwrap().endpoint;
+            assert_ne!(mine, theirs.join().unwrap());
+        });
+    }
+
+    /// Planted: `pick_of_many` that gave up at the first rejection. Found: both rejected, or none of the
+    /// two the probe.
+    #[test]
+    fn one_of_two_callers_finds_the_one_probe_that_there_is() {
+        loom::model(|| {
+            slot::assume(1);
+            let open_for = Some(OpenFor::fixed(Duration::from_secs(1)));
+            let two = endpoints(2, Settings { open_for, ..Settings::default() });
+            let control = |endpoint, control| {
+                two.breaker(endpoint).unwrap().control(control, NOW, &mut |_| {});
+            };
+            control(0, Control::Isolate);
+            control(1, Control::ForceOpen);
+            let then = NOW + Duration::from_secs(1);
+            let other = two.clone();
+            let theirs = thread::spawn(move || {
+                slot::assume(2);
+                pick(&other, then)
+            });
+            let mine = pick(&two, then);
+            let theirs = theirs.join().unwrap();
+            assert_eq!(u32::from(mine.is_ok()) + u32::from(theirs.is_ok()), 1);
+            let rejected = mine.as_ref().err().or(theirs.as_ref().err()).unwrap();
+            assert_eq!(
+                rejected.state,
+                State::HalfOpen,
+                "not the one that only a person can release"
+            );
+            let probe = mine.or(theirs).unwrap();
+            assert_eq!(probe.endpoint, 1);
+            let breaker = two.breaker(1).unwrap();
+            breaker.finish(probe.permit.unwrap(), then, Outcome::Success, &mut |_| {});
+            assert_eq!(breaker.state(then), State::Closed);
+            assert_eq!(pick(&two, then).unwrap().endpoint, 1);
+        });
     }
 }

@@ -196,3 +196,32 @@ mod tests {
         assert_eq!((later.count(), later.sum()), (1, Duration::from_micros(2)));
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_histogram {
+    use super::*;
+    use loom::thread;
+    use std::sync::Arc;
+
+    /// Planted: `record` with a load and a store, of the bucket and of the sum. Found: one of two, each
+    /// time.
+    #[test]
+    fn what_two_threads_record_is_all_there() {
+        loom::model(|| {
+            let histogram = Arc::new(Histogram::new());
+            let record = |micros| {
+                let histogram = histogram.clone();
+                thread::spawn(move || histogram.record(Duration::from_micros(micros)))
+            };
+            let threads = [record(1), record(1)];
+            let earlier = histogram.snapshot();
+            assert!(earlier.count() <= 2 && earlier.sum() <= Duration::from_micros(2));
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            let all = histogram.snapshot();
+            assert_eq!((all.count(), all.sum()), (2, Duration::from_micros(2)));
+            assert_eq!(all.since(&earlier).count(), 2 - earlier.count());
+        });
+    }
+}

@@ -3,13 +3,13 @@
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
     Mutex, MutexGuard, OnceLock,
-    atomic::{AtomicU32, AtomicU64, fence},
+    atomic::{AtomicU32, AtomicU64, AtomicUsize, fence},
 };
 
 #[cfg(loom)]
 pub(crate) use {
     loom::sync::{Mutex, MutexGuard, atomic::fence},
-    modelled::{AtomicU32, AtomicU64, OnceLock},
+    modelled::{AtomicU32, AtomicU64, AtomicUsize, OnceLock},
 };
 
 pub(crate) use std::sync::atomic::Ordering;
@@ -131,6 +131,11 @@ mod modelled {
         #[expect(dead_code, reason = "both have the same, and this one is used for less")]
         AtomicU32,
         u32
+    );
+    atomic!(
+        #[expect(dead_code, reason = "only turns are taken with it")]
+        AtomicUsize,
+        usize
     );
     atomic!(AtomicU64, u64);
 

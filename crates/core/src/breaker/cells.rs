@@ -138,4 +138,25 @@ mod tests {
         let others: u64 = cells.others().map(|cell| cell.started.read()).sum();
         assert_eq!(first.started.read() + others, 41_000);
     }
+
+    #[test]
+    fn more_threads_than_a_chunk_has_places_count_apart() {
+        const THREADS: usize = 40;
+        let (cells, first) = (Cells::new(), Cell::new());
+        // All at once, so that no slot is handed on.
+        let barrier = std::sync::Barrier::new(THREADS);
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    slot::current();
+                    barrier.wait();
+                    cells.write(&first, |cell| cell.started.bump());
+                    barrier.wait();
+                });
+            }
+        });
+        assert_eq!(first.started.read(), 1);
+        assert!(cells.others().all(|cell| cell.started.read() <= 1));
+        assert_eq!(cells.others().map(|cell| cell.started.read()).sum::<u64>(), 39);
+    }
 }

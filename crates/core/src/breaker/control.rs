@@ -37,6 +37,15 @@ pub(super) enum Probe {
     GivenBack,
 }
 
+/// The probes of an episode: under way, recorded, and those of them that went well.
+#[cfg(all(test, not(loom)))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Probes {
+    pub(super) outstanding: u32,
+    pub(super) recorded: u32,
+    pub(super) successes: u32,
+}
+
 /// A duration in half the room: there is a machine for every key.
 #[derive(Clone, Copy, Debug)]
 struct Nanos(u64);
@@ -101,9 +110,21 @@ impl Machine {
         machine
     }
 
+    /// As if there had been so many changes of state.
+    #[cfg(all(test, loom))]
+    pub(super) fn age(&mut self, generation: u64) {
+        (self.generation, self.window) = (generation, generation);
+    }
+
     pub(super) fn word(&self, rules: &Rules) -> Word {
         let full = self.state == State::HalfOpen && self.taken() >= rules.probes;
         Word::new(self.state, self.generation, full)
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn probes(&self) -> Probes {
+        let Self { outstanding, recorded, successes, .. } = *self;
+        Probes { outstanding, recorded, successes }
     }
 
     pub(super) fn due(&self) -> Timestamp {

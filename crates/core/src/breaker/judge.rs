@@ -160,7 +160,8 @@ impl Breaker {
         if let Some(calls) = &self.calls {
             calls.begin(window);
         }
-        self.consecutive.store(run_word(window, 0), Ordering::Release);
+        // (In a model only such a store cannot come between the two halves of an exchange.)
+        self.consecutive.store(run_word(window, 0), Ordering::SeqCst);
         // Judgements of the window before must not reach this one.
         let mut judged = self.attentive.load(Ordering::Relaxed);
         while let Err(now) = self.attentive.compare_exchange(

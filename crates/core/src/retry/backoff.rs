@@ -238,4 +238,19 @@ mod tests {
         assert_eq!(delays(&backoff, 9, 7), delays(&backoff, 9, 7));
         assert_ne!(delays(&backoff, 9, 7), delays(&backoff, 9, 8));
     }
+
+    #[test]
+    fn delays_of_ones_own_are_equal_where_they_are_the_same_function() {
+        fn doubled(repetition: u32) -> Duration {
+            Duration::from_millis(u64::from(repetition) * 2)
+        }
+        fn tripled(repetition: u32) -> Duration {
+            Duration::from_millis(u64::from(repetition) * 3)
+        }
+        let growth = CustomGrowth(doubled);
+        let same = growth;
+        assert_eq!(growth, same);
+        assert_ne!(growth, CustomGrowth(tripled));
+        assert_eq!((doubled(1), tripled(1)), (Duration::from_millis(2), Duration::from_millis(3)));
+    }
 }

@@ -2,6 +2,8 @@
 
 mod backoff;
 mod budget;
+#[cfg(test)]
+mod tests;
 mod when;
 
 pub use backoff::{Backoff, CustomGrowth, Growth, Jitter};

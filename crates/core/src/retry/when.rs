@@ -205,4 +205,52 @@ mod tests {
         assert!(!when.repeats(Failure::Grpc(13), true));
         assert!(!when.repeats(Failure::Grpc(99), true));
     }
+
+    #[test]
+    fn each_kind_that_is_named_is_repeated_and_no_other() {
+        let kinds = [
+            Failure::Connect,
+            Failure::Reset,
+            Failure::RefusedStream,
+            Failure::Timeout,
+            Failure::BreakerOpen,
+            Failure::BulkheadFull,
+            Failure::RateLimited,
+        ];
+        for named in kinds {
+            let when = When::nothing().and(named);
+            for kind in kinds {
+                assert_eq!(when.repeats(kind, true), kind == named, "{kind:?} of {named:?}");
+            }
+            assert_eq!(when.waits_for_breaker(), named == Failure::BreakerOpen, "{named:?}");
+        }
+    }
+
+    #[test]
+    fn over_http_a_failure_of_no_kind_is_repeated_and_an_open_breaker_is_not_waited_for() {
+        let when = When::http();
+        assert!(when.repeats(Failure::Other, true));
+        assert!(!when.repeats(Failure::Other, false));
+        assert!(!when.waits_for_breaker());
+        // What tells of a fault rather than of too much to do is not repeated.
+        for (status, is_repeated) in [(429, true), (500, false), (503, true)] {
+            assert_eq!(when.repeats(Failure::Status(status), true), is_repeated, "{status}");
+        }
+    }
+
+    #[test]
+    fn what_is_excepted_is_not_repeated_whatever_else_is_said() {
+        let when = When::default().and(Failure::Timeout).without(Failure::Timeout);
+        assert!(!when.repeats(Failure::Timeout, true));
+        assert!(when.repeats(Failure::Reset, true));
+    }
+
+    #[test]
+    fn overload_is_no_answer_in_time_or_one_that_says_so() {
+        let overload =
+            [Failure::Connect, Failure::Status(429), Failure::Status(503), Failure::Grpc(8)];
+        assert!(overload.into_iter().all(Failure::is_overload));
+        let other = [Failure::Other, Failure::BreakerOpen, Failure::Status(500), Failure::Grpc(13)];
+        assert!(!other.into_iter().any(Failure::is_overload));
+    }
 }

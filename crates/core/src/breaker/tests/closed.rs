@@ -48,6 +48,7 @@ fn seven_of_a_hundred_are_seven_hundredths() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "ten thousand calls")]
 fn every_whole_percentage_opens_at_exactly_so_many_of_a_hundred() {
     for percent in 1..=100 {
         let settings = Settings {

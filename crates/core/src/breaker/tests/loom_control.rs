@@ -60,6 +60,16 @@ pub(super) fn breaker(settings: Settings) -> Arc<Breaker> {
     Arc::new(Breaker::new(settings.check().unwrap().into(), at(0), 0))
 }
 
+/// Closed, and as if it had been through so many changes of state.
+fn aged(settings: Settings, generation: u64) -> Arc<Breaker> {
+    let breaker = breaker(settings);
+    let mut machine = crate::sync::lock(&breaker.machine);
+    machine.age(generation);
+    breaker.publish(&machine);
+    drop(machine);
+    breaker
+}
+
 /// Open since the origin of the clock: half-open at one second.
 fn open(settings: Settings) -> Arc<Breaker> {
     let breaker = breaker(settings);
@@ -308,7 +318,70 @@ fn failures_in_a_row_are_counted_together_by_two_threads() {
     });
 }
 
+/// Planted: `end_run_of_failures` that ends any run. Found: two failures in a row that open nothing. Planted:
+/// `judge` that judges for any window. Found: a good outcome that should have opened the circuit, and was
+/// not judged.
+#[test]
+fn what_comes_of_an_old_window_hides_nothing_from_the_new_one() {
+    let by_rate = Settings {
+        consecutive_failures: None,
+        failure_rate: Some(0.5),
+        window: Some(Window::Calls(2)),
+        ..touchy()
+    };
+    let in_row = Settings { consecutive_failures: Some(2), ..touchy() };
+    for (name, settings, old, second) in [
+        ("old success, reset, two failures", in_row, Outcome::Success, Outcome::Failure),
+        ("old failure, reset, failure and success", by_rate, Outcome::Failure, Outcome::Success),
+    ] {
+        model(name, move || {
+            let breaker = breaker(settings.clone());
+            let permit = breaker.admit_closed(at(0)).unwrap();
+            let other = breaker.clone();
+            let late = spawn(2, move || other.finish(permit, at(0), old, &mut |_| {}));
+            breaker.control(Control::Reset, at(0), &mut |_| {});
+            let call = |outcome| {
+                let permit = breaker.admit_closed(at(0)).unwrap();
+                breaker.finish(permit, at(0), outcome, &mut |_| {});
+            };
+            call(Outcome::Failure);
+            late.join().unwrap();
+            call(second);
+            assert_eq!(breaker.state(at(0)), State::Open);
+        });
+    }
+}
+
 fn two_permits(breaker: &Breaker) -> (Permit, Permit) {
     let admit = || admit(breaker, 0, &mut Vec::new()).unwrap();
     (admit(), admit())
+}
+
+/// Planted: `run_word` with 31 bits of the generation where `is_run_of` has 32. Found: two failures in a
+/// row that open nothing. Planted: `begin_window` that keeps the run of failures. Found: the same.
+#[test]
+fn a_failure_and_a_reset_meet_where_generations_begin_anew() {
+    model("old failure, reset, new failure", || {
+        // The words of windows hold 16 bits of it, that of the failures in a row holds 32.
+        let last = 0xFFFF_FFFF;
+        let breaker = aged(Settings { consecutive_failures: Some(2), ..touchy() }, last);
+        let old = admit(&breaker, 0, &mut Vec::new()).unwrap();
+        assert_eq!(old.generation(), last);
+        let other = breaker.clone();
+        let late = spawn(2, move || other.finish(old, at(0), Outcome::Failure, &mut |_| {}));
+        breaker.control(Control::Reset, at(0), &mut |_| {});
+        let fail = || {
+            let new = breaker.admit_closed(at(0)).unwrap();
+            assert_eq!(new.generation(), last + 1);
+            breaker.finish(new, at(0), Outcome::Failure, &mut |_| {});
+        };
+        fail();
+        late.join().unwrap();
+        assert_eq!(breaker.state(at(0)), State::Closed, "one in a row");
+        let window = breaker.snapshot(at(0)).window;
+        assert_eq!((window.calls, window.failures), (1, 1));
+        fail();
+        assert_eq!(breaker.state(at(0)), State::Open);
+        check_accounts(&breaker, at(0), 3);
+    });
 }

@@ -218,6 +218,31 @@ fn a_new_window_takes_nothing_from_a_recorder_of_the_old_one() {
     });
 }
 
+/// Planted: `begin` that clears no ring. Found: a failure of 65,536 windows ago, taken out of a sum that
+/// it is not in.
+///
+/// The words of the ring hold 16 bits of the generation.
+#[test]
+fn where_the_tags_of_the_ring_begin_anew_nothing_old_is_taken_for_new() {
+    model("old recorder, first window of a round", || {
+        let window = Arc::new(CallWindow::new(2));
+        window.record(0, false, false);
+        window.record(0, true, false);
+        window.begin(0xFFFF);
+        let other = window.clone();
+        let old = spawn(2, move || other.record(0xFFFF, true, true));
+        window.begin(0x1_0000);
+        window.record(0x1_0000, true, false);
+        window.record(0x1_0000, false, false);
+        check_ring(&window, 0x1_0000, 2, &[1]);
+        window.record(0x1_0000, false, false);
+        window.record(0x1_0000, false, false);
+        check_ring(&window, 0x1_0000, 2, &[0]);
+        old.join().unwrap();
+        check_ring(&window, 0x1_0000, 2, &[0]);
+    });
+}
+
 /// A failure and a success, by two threads at once, which together open the circuit; then a success.
 /// `before`: how many successes each thread has recorded already.
 fn opens_in_time(window: Window, before: u32) {

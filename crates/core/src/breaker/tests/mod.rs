@@ -13,6 +13,8 @@ mod control;
 #[cfg(not(loom))]
 mod driver;
 #[cfg(not(loom))]
+mod exhaustive;
+#[cfg(not(loom))]
 mod half_open;
 #[cfg(not(loom))]
 mod late;
@@ -24,6 +26,8 @@ mod model;
 mod open;
 #[cfg(not(loom))]
 mod reads;
+#[cfg(not(loom))]
+mod rejections;
 #[cfg(not(loom))]
 mod rig;
 #[cfg(not(loom))]

@@ -1,7 +1,7 @@
 //! How long a circuit stays open.
 
 use super::rig::*;
-use crate::breaker::{Breaker, Cause, Control, OpenFor, Rejected, Settings, State};
+use crate::breaker::{Breaker, Cause, Control, Memory, OpenFor, Rejected, Settings, State};
 use crate::{Outcome, Timestamp};
 use std::time::Duration;
 
@@ -188,4 +188,13 @@ fn opening_at_the_end_of_time_is_harmless() {
     assert_eq!(seen.opened, 1);
     // What is due then is due at once for who has come so far; nothing overflows.
     assert_eq!(seen.state, State::HalfOpen);
+}
+
+#[test]
+fn what_is_remembered_ages_and_nothing_else_of_it_changes() {
+    let mut rig = Rig::new(touchy());
+    rig.control(Control::ForceOpen);
+    let memory = rig.breaker.export(rig.now);
+    assert_eq!(memory.after(ms(400)), Memory { left: ms(600), ..memory });
+    assert_eq!(memory.after(ms(4000)), Memory { left: Duration::ZERO, ..memory });
 }

@@ -151,3 +151,18 @@ fn no_time_and_no_order_of_times_makes_it_panic_or_lose_a_call() {
         }
     }
 }
+
+#[test]
+fn a_breaker_is_idle_with_nothing_in_flight_and_nothing_in_the_window() {
+    let mut rig = Rig::new(Settings { window: Some(Window::Time(ms(1000))), ..touchy() });
+    assert!(rig.breaker.is_idle(rig.now));
+    let permit = rig.permit();
+    assert!(!rig.breaker.is_idle(rig.now), "a call is under way");
+    rig.finish(permit, OK);
+    assert!(!rig.breaker.is_idle(rig.now), "it is in the window");
+    rig.pass(ms(1000));
+    assert!(rig.breaker.is_idle(rig.now));
+    let permit = rig.permit();
+    rig.finish(permit, IGNORE);
+    assert!(rig.breaker.is_idle(rig.now), "what is ignored is in no window");
+}

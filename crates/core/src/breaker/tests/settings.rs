@@ -207,3 +207,14 @@ fn the_shortest_duration_is_that_which_a_clock_must_tell_apart() {
     assert_eq!(shortest(Settings { slow_call: Some(ms(300)), ..Settings::default() }), ms(300));
     assert_eq!(shortest(window(Window::Calls(100))), ms(5000), "the open duration");
 }
+
+#[test]
+fn the_largest_settings_are_what_their_messages_say() {
+    use crate::breaker::{MAX_OPEN_FOR, MAX_TIME_WINDOW};
+    let hour = Duration::from_secs(3600);
+    assert_eq!((MAX_TIME_WINDOW, MAX_OPEN_FOR), (hour, hour * 24 * 365));
+    assert!(window(Window::Time(hour)).check().is_ok());
+    let open_for = Some(OpenFor::from(MAX_OPEN_FOR));
+    let rules = Settings { open_for, ..Settings::default() }.check().unwrap();
+    assert_eq!(rules.open_for(), OpenFor::fixed(MAX_OPEN_FOR), "a bare duration is fixed");
+}

@@ -161,6 +161,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "millions of steps")]
 fn long_random_traces_show_what_the_model_shows() {
     let first = number("BREAKERBOX_SEED").unwrap_or(0);
     let steps = number("BREAKERBOX_STEPS").unwrap_or(4_000_000);
@@ -174,6 +175,7 @@ fn long_random_traces_show_what_the_model_shows() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of thousands of steps")]
 fn what_happens_does_not_depend_on_being_looked_at() {
     for seed in 0..200 {
         let mut draw = Draw::new(seed);

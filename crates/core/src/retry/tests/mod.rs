@@ -1,0 +1,6 @@
+//! Tests of the settings, and models of the budget.
+
+#[cfg(loom)]
+mod loom_budget;
+#[cfg(not(loom))]
+mod settings;
