@@ -207,6 +207,7 @@ impl CallWindow {
         for entry in &self.ring {
             let entry = entry.load(Ordering::SeqCst);
             if same_tag(entry, tag(window)) && entry & KINDS != 0 {
+                assert!(place_of(entry) < recorded, "it has not come yet");
                 assert!(place_of(entry) + size >= recorded, "it has left");
                 held.failures += entry & FAILED;
                 held.slow += (entry & SLOW) / SLOW;

@@ -194,6 +194,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a hundred thousand calls")]
     fn small_numbers_add_up() {
         let settings =
             BudgetSettings { ratio: 0.0004, start: 0.0, min_per_second: 0.0004, cap: 100.0 };

@@ -218,3 +218,46 @@ fn the_largest_settings_are_what_their_messages_say() {
     let rules = Settings { open_for, ..Settings::default() }.check().unwrap();
     assert_eq!(rules.open_for(), OpenFor::fixed(MAX_OPEN_FOR), "a bare duration is fixed");
 }
+
+#[test]
+fn what_was_set_can_be_read() {
+    let open_for = OpenFor { initial: ms(7), factor: 3.0, max: ms(70), jitter: true };
+    let settings = Settings {
+        slow_call: Some(ms(300)),
+        slow_call_rate: Some(0.9),
+        consecutive_failures: Some(5),
+        open_for: Some(open_for),
+        probes: Some(4),
+        successes_to_close: Some(3),
+        ..Settings::default()
+    };
+    let rules = settings.check().unwrap();
+    assert_eq!((rules.slow_call(), rules.slow_call_rate()), (Some(ms(300)), Some(0.9)));
+    assert_eq!((rules.consecutive_failures(), rules.open_for()), (Some(5), open_for));
+    assert_eq!((rules.probes(), rules.successes_to_close()), (4, 3));
+}
+
+#[test]
+fn rules_are_a_clause() {
+    let clause = |settings: Settings| settings.check().unwrap().to_string();
+    let all = Settings {
+        failure_rate: Some(0.07),
+        slow_call: Some(ms(300)),
+        slow_call_rate: Some(0.9),
+        consecutive_failures: Some(5),
+        window: Some(Window::Calls(100)),
+        min_calls: Some(10),
+        ..Settings::default()
+    };
+    let expected = "opens at 7 % failures or 90 % slower than 300ms of at least 10 calls in the last 100 \
+                    or 5 failures in a row, for 5s growing to 60s";
+    assert_eq!(clause(all), expected);
+    let one_in_row = Settings { consecutive_failures: Some(1), ..Settings::default() };
+    for (factor, max, lasts) in
+        [(2.0, 9000, "for 1s growing to 9s"), (1.0, 9000, "for 1s"), (2.0, 1000, "for 1s")]
+    {
+        let open_for = Some(OpenFor { initial: ms(1000), factor, max: ms(max), jitter: false });
+        let clause = clause(Settings { open_for, ..one_in_row.clone() });
+        assert_eq!(clause, format!("opens at 1 failure in a row, {lasts}"));
+    }
+}
