@@ -217,6 +217,9 @@ fn the_largest_settings_are_what_their_messages_say() {
     let open_for = Some(OpenFor::from(MAX_OPEN_FOR));
     let rules = Settings { open_for, ..Settings::default() }.check().unwrap();
     assert_eq!(rules.open_for(), OpenFor::fixed(MAX_OPEN_FOR), "a bare duration is fixed");
+    let open_for = Some(OpenFor { max: MAX_OPEN_FOR + ms(1), ..OpenFor::fixed(MAX_OPEN_FOR) });
+    let refused = Settings { open_for, ..Settings::default() }.check().unwrap_err();
+    assert_eq!(refused.field, "open_for.max", "what is too long is named");
 }
 
 #[test]
