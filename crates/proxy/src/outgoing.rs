@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use breakerbox::config::Policy;
 use breakerbox::core::pipeline::Start;
+use breakerbox::core::retry::DEFAULT_KEPT_BODY;
 use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Uri};
@@ -14,9 +15,6 @@ use crate::body::{Kept, RequestBody, Waited};
 use crate::headers::Peer;
 use crate::policies::Policies;
 use crate::start::start;
-
-/// So much of a body is kept where no retry policy says otherwise.
-const MAX_BODY: usize = 64 * 1024;
 
 /// A request for one attempt after the other.
 #[derive(Debug)]
@@ -42,7 +40,7 @@ impl Outgoing {
             let request = request.map(|body| RequestBody::from_client(body, version, idle_timeout));
             return Self::Once(Some(request));
         }
-        let max_body = policy.retry.as_ref().map_or(MAX_BODY, |retry| retry.max_body);
+        let max_body = policy.retry.as_ref().map_or(DEFAULT_KEPT_BODY, |retry| retry.max_body);
         let (Parts { method, uri, headers, version, .. }, body) = request.into_parts();
         let body = (!body.is_end_stream())
             .then(|| Kept::new(Waited::new(body, version, idle_timeout), max_body));

@@ -17,8 +17,8 @@ use crate::body::{ResponseBody, Upload, discard_upload};
 use crate::chaos;
 use crate::config;
 use crate::headers::{
-    BREAKERBOX_ATTEMPT, BREAKERBOX_DEADLINE_MS, BREAKERBOX_FALLBACK, BREAKERBOX_REASON, Peer,
-    grpc_timeout, prepare_response, to_grpc_timeout,
+    BREAKERBOX_ATTEMPT, BREAKERBOX_FALLBACK, BREAKERBOX_REASON, Peer, prepare_response,
+    tell_time_left,
 };
 use crate::outgoing::Outgoing;
 use crate::policies::{Attempt, Class, Flight, Kind, Over, Policies, Requests, Sent, Stopped};
@@ -257,13 +257,7 @@ impl<'a> Requests for Sending<'a> {
         let mut request = self.outgoing.next()?;
         let headers = request.headers_mut();
         if let Some(left) = attempt.left {
-            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-            headers.insert(BREAKERBOX_DEADLINE_MS, HeaderValue::from(millis));
-            if let Some(theirs) = grpc_timeout(headers)
-                && let Ok(value) = HeaderValue::try_from(to_grpc_timeout(left.min(theirs)))
-            {
-                headers.insert("grpc-timeout", value);
-            }
+            tell_time_left(headers, left);
         }
         if self.outgoing.is_for_more() {
             headers.insert(BREAKERBOX_ATTEMPT, HeaderValue::from(attempt.number));

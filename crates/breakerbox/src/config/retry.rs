@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use breakerbox_core::retry::{
-    Backoff, BudgetSettings, Failure, Growth, Jitter, MAX_ATTEMPTS, Settings, When,
+    Backoff, BudgetSettings, Failure, Growth, IDEMPOTENT, Jitter, MAX_ATTEMPTS, Settings, When,
 };
 
 use super::kind::{Kind, Refusal, either};
@@ -36,9 +36,6 @@ pub struct Retry {
 
 /// The most that can be kept of the body of a request.
 const MAX_KEPT_BODY: u32 = 16 * 1024 * 1024;
-
-/// Methods that do the same when they are done twice (RFC 9110, section 9.2.2).
-const IDEMPOTENT: [&str; 6] = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"];
 
 impl Retry {
     /// The methods that may be repeated where nothing else is said: those that are idempotent.

@@ -2,13 +2,12 @@
 
 use super::judge::ByProtocol;
 use super::plan::ByBody;
-use super::replay::MAX_BODY;
 use super::response_body::ResponseBody;
 use super::sending::{AsItIs, SendBody, Sending};
 use crate::clock::{Clock, SystemClock};
 use crate::inner::Inner;
 use crate::pipeline::PipelineFuture;
-use crate::tower::{About, Describe, OverLayers};
+use crate::tower::{About, Describe, OverLayers, take_ready};
 use crate::{Classify, Error, Hints, Pipeline, breaker, retry};
 use bytes::Bytes;
 use http::header::HOST;
@@ -84,19 +83,31 @@ type MayRepeat = dyn Fn(&str) -> bool + Send + Sync;
 /// Which requests may be sent again, though they may have been received.
 #[derive(Clone)]
 pub(super) struct Repeats {
-    methods: Arc<[Method]>,
+    methods: Methods,
     paths: Option<Arc<MayRepeat>>,
+}
+
+#[derive(Clone)]
+enum Methods {
+    /// Those that are idempotent.
+    Idempotent,
+    These(Arc<[Method]>),
+}
+
+impl Methods {
+    fn contain(&self, method: &Method) -> bool {
+        match self {
+            Self::Idempotent => retry::IDEMPOTENT.contains(&method.as_str()),
+            Self::These(methods) => methods.contains(method),
+        }
+    }
 }
 
 impl Repeats {
     pub(super) fn may(&self, method: &Method, path: &str) -> bool {
-        self.methods.contains(method) || self.paths.as_ref().is_some_and(|may| may(path))
+        self.methods.contain(method) || self.paths.as_ref().is_some_and(|may| may(path))
     }
 }
-
-/// The methods that are repeated where nobody says otherwise: the idempotent ones of RFC 9110.
-const IDEMPOTENT: [Method; 6] =
-    [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE];
 
 /// Calls of one host, with its port, belong together.
 ///
@@ -142,9 +153,9 @@ impl<C: Clock> ClientLayer<C> {
             describe: ByHost,
             classify: ByProtocol,
             hints: ByProtocol,
-            max_body: MAX_BODY,
+            max_body: retry::DEFAULT_KEPT_BODY,
             idle: None,
-            repeats: Repeats { methods: Arc::from(IDEMPOTENT), paths: None },
+            repeats: Repeats { methods: Methods::Idempotent, paths: None },
             tells: true,
         };
         Self { pipeline, with }
@@ -201,7 +212,7 @@ impl<C: Clock, W, D, K, H> ClientLayer<C, W, D, K, H> {
     /// # Ok(()) }
     /// ```
     pub fn repeat_methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
-        self.with.repeats.methods = methods.into_iter().collect();
+        self.with.repeats.methods = Methods::These(methods.into_iter().collect());
         self
     }
 
@@ -247,9 +258,7 @@ impl<C: Clock, W, D, K, H> ClientLayer<C, W, D, K, H> {
     where
         F: Fn(&Request<B>, About) -> About,
     {
-        let With { send, classify, hints, max_body, idle, repeats, tells, .. } = self.with;
-        let with = With { send, describe, classify, hints, max_body, idle, repeats, tells };
-        ClientLayer { pipeline: self.pipeline, with }
+        self.describe(describe)
     }
 
     /// The same by a type that [describes](Describe) requests: [`ByHost`], or one of your own.
@@ -366,13 +375,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The one that is ready makes the call; what is left has to be asked again.
-        let other = self.service.clone();
-        let service = std::mem::replace(&mut self.service, other);
+        let service = take_ready(&mut self.service);
         let inner = Arc::clone(self.layer.pipeline.inner());
         let with = &self.layer.with;
         let told = with.describe.describe(&request, About::new(inner.seed)).told();
-        let repeats = inner.pipeline.retry().is_some() || inner.pipeline.hedges_at_all();
+        let repeats = inner.pipeline.repeats_at_all();
         let keep = repeats.then_some(with.max_body);
         let repeatable = with.repeats.may(request.method(), request.uri().path());
         let operation =

@@ -1,7 +1,7 @@
 //! What headers say of a call, and how it is said in them.
 
 use breakerbox_core::shed;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::time::{Duration, SystemTime};
 
 /// Why an answer is a policy's and not the upstream's: `breaker_open`, `rate_limited`, `deadline`...
@@ -101,6 +101,28 @@ pub fn time_left(headers: &HeaderMap) -> Option<Duration> {
     let ours = || headers.get(BREAKERBOX_DEADLINE_MS)?.to_str().ok()?.trim().parse().ok();
     let ours = ours().map(Duration::from_millis);
     [ours, grpc_timeout(headers)].into_iter().flatten().min()
+}
+
+/// Tells the next hop how much time is left: `breakerbox-deadline-ms`, and no more in a `grpc-timeout` that is
+/// there already.
+///
+/// ```
+/// use breakerbox::http::tell_time_left;
+/// use http::HeaderMap;
+/// use std::time::Duration;
+///
+/// let mut headers = HeaderMap::from_iter([("grpc-timeout".parse().unwrap(), "5S".parse().unwrap())]);
+/// tell_time_left(&mut headers, Duration::from_millis(250));
+/// assert_eq!((&headers["breakerbox-deadline-ms"], &headers["grpc-timeout"]), (&"250".parse().unwrap(), &"250m".parse().unwrap()));
+/// ```
+pub fn tell_time_left(headers: &mut HeaderMap, left: Duration) {
+    let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    headers.insert(BREAKERBOX_DEADLINE_MS, HeaderValue::from(millis));
+    if let Some(theirs) = grpc_timeout(headers)
+        && let Ok(value) = HeaderValue::try_from(to_grpc_timeout(left.min(theirs)))
+    {
+        headers.insert(GRPC_TIMEOUT, value);
+    }
 }
 
 /// `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3); a date that has passed is now.

@@ -1,7 +1,7 @@
 //! What responses and errors count as, where nobody says otherwise.
 
 use super::outcome;
-use crate::tower::{OverLayers, hint_of_layer};
+use crate::tower::{OverLayers, hint_of_layer, outcome_of_layer};
 use crate::{Classify, Error, Hints, Outcome};
 use breakerbox_core::pipeline::Hint;
 use breakerbox_core::retry::Failure;
@@ -54,8 +54,7 @@ impl<B, E> Classify<Response<B>, Error<E>> for OverLayers<ByProtocol> {
     fn classify(&self, result: &Result<Response<B>, Error<E>>) -> Outcome {
         match result {
             Ok(response) => outcome::of_headers(response),
-            Err(Error::Rejected(_)) => Outcome::Ignored,
-            Err(Error::Timeout(_) | Error::Inner(_)) => Outcome::Failure,
+            Err(error) => outcome_of_layer(error),
         }
     }
 }

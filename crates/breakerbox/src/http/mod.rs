@@ -50,7 +50,8 @@ pub use client::{ByHost, ClientFuture, ClientLayer, ClientService};
 pub use explanation::Explanation;
 pub use headers::{
     BREAKERBOX_ATTEMPT, BREAKERBOX_DEADLINE_MS, BREAKERBOX_FALLBACK, BREAKERBOX_REASON,
-    GRPC_TIMEOUT, grpc_timeout, retry_after_of, time_left, to_grpc_timeout, urgency,
+    GRPC_TIMEOUT, grpc_timeout, retry_after_of, tell_time_left, time_left, to_grpc_timeout,
+    urgency,
 };
 pub use health::health;
 pub use judge::{ByProtocol, hint_of_error};

@@ -8,9 +8,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-/// So much of a body is kept where nobody says otherwise.
-pub(super) const MAX_BODY: usize = 64 * 1024;
-
 /// A body that is kept while it is sent, so that the next attempt can begin from the front. Only so much
 /// of it is kept; a longer one goes through once.
 ///

@@ -5,7 +5,7 @@ use super::plan::ByBody;
 use super::sending::{is_hedgeable, tell};
 use crate::clock::Clock;
 use crate::pipeline::{Operation, PipelineFuture};
-use crate::tower::{About, Attempt, Describe, release};
+use crate::tower::{About, Attempt, Describe, release, take_ready};
 use crate::{Classify, Error, Hints};
 use http::Response;
 use reqwest::Body;
@@ -58,12 +58,11 @@ where
     }
 
     fn call(&mut self, request: reqwest::Request) -> Self::Future {
-        let other = self.service.clone();
-        let service = Converted(std::mem::replace(&mut self.service, other));
+        let service = Converted(take_ready(&mut self.service));
         let inner = Arc::clone(self.layer.pipeline.inner());
         let With { describe, classify, hints, idle, repeats, tells, .. } = &self.layer.with;
         let told = describe.describe(&request, About::new(inner.seed)).told();
-        let again = inner.pipeline.retry().is_some() || inner.pipeline.hedges_at_all();
+        let again = inner.pipeline.repeats_at_all();
         let operation = Sending {
             service,
             spare: if again { request.try_clone() } else { None },

@@ -65,15 +65,17 @@ struct Going<C: Clock> {
     call: Streaming<C>,
     /// gRPC says in the trailers how it has ended.
     in_trailers: bool,
-    /// How long no frame may come, and since when none has.
-    idle: Option<(Duration, Timestamp)>,
+    /// How long a frame may be waited for, and since when one is: what the reader does meanwhile is not the
+    /// other side's silence.
+    idle: Option<Duration>,
+    waits_since: Option<Timestamp>,
 }
 
 impl<C: Clock> Going<C> {
-    fn progress(&mut self) {
-        if let Some((_, since)) = &mut self.idle {
-            *since = self.call.now();
-        }
+    /// When the wait for a frame ends.
+    fn patience_ends(&mut self) -> Timestamp {
+        let Some(idle) = self.idle else { return Timestamp::NEVER };
+        *self.waits_since.get_or_insert_with(|| self.call.now()) + idle
     }
 
     fn end(call: &mut Option<Self>, ending: Ending) {
@@ -98,10 +100,7 @@ impl<B: Body, C: Clock> ResponseBody<B, C> {
     ) -> Response<Self> {
         let in_trailers = outcome::comes_in_trailers(response.headers());
         response.map(|body| {
-            let call = call.map(|call| {
-                let idle = idle.map(|idle| (idle, call.now()));
-                Going { call, in_trailers, idle }
-            });
+            let call = call.map(|call| Going { call, in_trailers, idle, waits_since: None });
             let ended = body.is_end_stream();
             let source = Source::Passed { body };
             let mut this = Self { source, call, timer: None };
@@ -153,7 +152,7 @@ where
                     this.source.set(Source::Over);
                     return Poll::Ready(Some(given_up(timeout, in_trailers)));
                 }
-                going.progress();
+                going.waits_since = None;
                 let trailers = frame.trailers_ref().filter(|_| going.in_trailers);
                 let status = trailers.map(|it| outcome::of_grpc_trailers(Some(it)).into());
                 if let Some(ending) = status {
@@ -173,14 +172,14 @@ where
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                let idle = going.idle.map_or(Timestamp::NEVER, |(idle, since)| since + idle);
-                let passed = going.call.poll_until(idle, this.timer, cx);
+                let patience_ends = going.patience_ends();
+                let passed = going.call.poll_until(patience_ends, this.timer, cx);
                 let Poll::Ready(timeout) = passed else { return Poll::Pending };
                 let in_trailers = going.in_trailers;
                 let going = this.call.take();
                 let timeout = match (timeout, going) {
                     (Some(timeout), _) => timeout,
-                    (None, Some(Going { call, idle: Some((idle, _)), .. })) => call.idle_for(idle),
+                    (None, Some(Going { call, idle: Some(idle), .. })) => call.idle_for(idle),
                     (None, _) => return Poll::Pending,
                 };
                 // What still comes is of no use to anybody.

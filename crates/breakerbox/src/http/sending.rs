@@ -1,8 +1,9 @@
 //! One request to a service, as often as it has to be sent.
 
 use super::headers::{
-    BREAKERBOX_ATTEMPT, BREAKERBOX_DEADLINE_MS, GRPC_TIMEOUT, grpc_timeout, to_grpc_timeout,
+    BREAKERBOX_ATTEMPT, GRPC_TIMEOUT, grpc_timeout, tell_time_left, to_grpc_timeout,
 };
+use super::outcome;
 use super::replay::{Replay, ReplayBody};
 use crate::pipeline::Operation;
 use crate::tower::{Attempt, release};
@@ -172,15 +173,13 @@ where
 /// Tells the other side how much time is left, and which attempt it is.
 pub(super) fn tell(headers: &mut HeaderMap, number: u32, left: Option<Duration>) {
     if let Some(left) = left {
-        let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-        headers.insert(BREAKERBOX_DEADLINE_MS, HeaderValue::from(millis));
-        let grpc = headers.get(http::header::CONTENT_TYPE);
-        if grpc.is_some_and(|it| it.as_bytes().starts_with(b"application/grpc")) {
-            let left = grpc_timeout(headers).map_or(left, |theirs| theirs.min(left));
-            if let Ok(value) = HeaderValue::try_from(to_grpc_timeout(left)) {
-                headers.insert(GRPC_TIMEOUT, value);
-            }
+        if outcome::is_grpc(headers)
+            && grpc_timeout(headers).is_none()
+            && let Ok(value) = HeaderValue::try_from(to_grpc_timeout(left))
+        {
+            headers.insert(GRPC_TIMEOUT, value);
         }
+        tell_time_left(headers, left);
     }
     if number > 1 {
         headers.insert(BREAKERBOX_ATTEMPT, HeaderValue::from(number));

@@ -9,7 +9,7 @@ use super::response_body::ResponseBody;
 use crate::clock::{Clock, SystemClock};
 use crate::inner::Inner;
 use crate::pipeline::PipelineFuture;
-use crate::tower::{About, Anonymous, Describe, Never, Requesting};
+use crate::tower::{About, Anonymous, Describe, Never, Requesting, take_ready};
 use crate::{Classify, Error, Hints, Pipeline};
 use breakerbox_core::pipeline::Hint;
 use http::{Request, Response};
@@ -132,8 +132,7 @@ impl<C: Clock, D, K> ServerLayer<C, D, K> {
     where
         F: Fn(&Request<B>, About) -> About,
     {
-        let Self { pipeline, classify, trust, idle, .. } = self;
-        ServerLayer { pipeline, describe, classify, trust, idle }
+        self.describe(describe)
     }
 
     /// The same by a type that [describes](Describe) requests: [`ByHost`](super::ByHost), or one of your own.
@@ -222,9 +221,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        // The one that is ready answers; what is left has to be asked again.
-        let other = self.service.clone();
-        let service = std::mem::replace(&mut self.service, other);
+        let service = take_ready(&mut self.service);
         let (about, left) = self.about(&request);
         if let Some(at) = left.and_then(|left| Instant::now().checked_add(left)) {
             request.extensions_mut().insert(Deadline(at));

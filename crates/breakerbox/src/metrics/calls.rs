@@ -88,7 +88,7 @@ pub(super) const METRICS: &[Metric] = &[
 ];
 
 fn repeats(seen: &Seen<'_>) -> bool {
-    seen.pipeline().retry().is_some() || hedges(seen)
+    seen.pipeline().repeats_at_all()
 }
 
 fn hedges(seen: &Seen<'_>) -> bool {

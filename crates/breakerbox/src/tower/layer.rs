@@ -72,10 +72,8 @@ impl<C: Clock, R, D, K, H, F> PipelineLayer<C, R, D, K, H, F> {
     /// How a request is made that can be sent again: see [`Repeat`](super::Repeat). Default: it is cloned.
     pub fn repeat<Other>(self, repeat: Other) -> PipelineLayer<C, Other, D, K, H, F> {
         let With { describe, classify, hints, fallback, .. } = self.with;
-        PipelineLayer {
-            pipeline: self.pipeline,
-            with: With { repeat, describe, classify, hints, fallback },
-        }
+        let with = With { repeat, describe, classify, hints, fallback };
+        PipelineLayer { pipeline: self.pipeline, with }
     }
 
     /// What a request says of its call: a key, a priority, the time its caller has. Default: nothing.
@@ -83,11 +81,7 @@ impl<C: Clock, R, D, K, H, F> PipelineLayer<C, R, D, K, H, F> {
     where
         A: Fn(&Request, About) -> About,
     {
-        let With { repeat, classify, hints, fallback, .. } = self.with;
-        PipelineLayer {
-            pipeline: self.pipeline,
-            with: With { repeat, describe, classify, hints, fallback },
-        }
+        self.describe(describe)
     }
 
     /// The same by a type that [describes](super::Describe) requests.
@@ -100,19 +94,15 @@ impl<C: Clock, R, D, K, H, F> PipelineLayer<C, R, D, K, H, F> {
     /// Judges results. Default: `Ok` is a success, `Err` a failure.
     pub fn classify<Other>(self, classify: Other) -> PipelineLayer<C, R, D, Other, H, F> {
         let With { repeat, describe, hints, fallback, .. } = self.with;
-        PipelineLayer {
-            pipeline: self.pipeline,
-            with: With { repeat, describe, classify, hints, fallback },
-        }
+        let with = With { repeat, describe, classify, hints, fallback };
+        PipelineLayer { pipeline: self.pipeline, with }
     }
 
     /// What else is known of a result that is not a success: see [`Hints`](crate::Hints).
     pub fn hints<Other>(self, hints: Other) -> PipelineLayer<C, R, D, K, Other, F> {
         let With { repeat, describe, classify, fallback, .. } = self.with;
-        PipelineLayer {
-            pipeline: self.pipeline,
-            with: With { repeat, describe, classify, hints, fallback },
-        }
+        let with = With { repeat, describe, classify, hints, fallback };
+        PipelineLayer { pipeline: self.pipeline, with }
     }
 
     /// Judges what other layers of this kind below have come to: see [`OverLayers`]. Without it their

@@ -58,6 +58,6 @@ pub use service::{PipelineService, ResponseFuture};
 pub use shared::{SharedFuture, SharedLayer, SharedService};
 #[cfg(feature = "http")]
 pub(crate) use {
-    operation::{Attempt, Requesting, release},
-    over::hint_of_layer,
+    operation::{Attempt, Requesting, release, take_ready},
+    over::{hint_of_layer, outcome_of_layer},
 };

@@ -39,7 +39,7 @@ where
     }
 
     fn can_start(&self) -> bool {
-        self.spare.is_some()
+        self.request.is_some() || self.spare.is_some()
     }
 
     fn start(&mut self, _: u32, _: impl FnOnce() -> Option<Duration>) -> Attempt<S, Request> {
@@ -59,6 +59,12 @@ where
     fn waits(attempt: &Self::Future) -> bool {
         attempt.waits()
     }
+}
+
+/// The one that is ready makes the call; what is left has to be asked again.
+pub(crate) fn take_ready<S: Clone>(service: &mut S) -> S {
+    let other = service.clone();
+    std::mem::replace(service, other)
 }
 
 /// Gives the readiness of a service back, which another call may need to go on: a clone has none. Whoever

@@ -40,8 +40,7 @@ impl<T, E> Classify<T, Error<E>> for OverLayers<ByResult> {
     fn classify(&self, result: &Result<T, Error<E>>) -> Outcome {
         match result {
             Ok(_) => Outcome::Success,
-            Err(Error::Rejected(_)) => Outcome::Ignored,
-            Err(Error::Timeout(_) | Error::Inner(_)) => Outcome::Failure,
+            Err(error) => outcome_of_layer(error),
         }
     }
 }
@@ -50,6 +49,11 @@ impl<T, E> Hints<T, Error<E>> for OverLayers<NoHints> {
     fn hint(&self, result: &Result<T, Error<E>>) -> Hint {
         result.as_ref().err().and_then(hint_of_layer).unwrap_or(Hint::NONE)
     }
+}
+
+/// What an error counts as that may be a rejection by a layer below.
+pub(crate) fn outcome_of_layer<E>(error: &Error<E>) -> Outcome {
+    if error.is_rejected() { Outcome::Ignored } else { Outcome::Failure }
 }
 
 /// What is known of an error that a layer below has made itself.

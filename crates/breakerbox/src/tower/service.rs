@@ -2,7 +2,7 @@
 
 use super::about::{About, Anonymous, Describe};
 use super::layer::{PipelineLayer, With};
-use super::operation::Requesting;
+use super::operation::{Requesting, take_ready};
 use super::repeat::{Clones, Repeat};
 use crate::clock::{Clock, SystemClock};
 use crate::inner::Inner;
@@ -76,13 +76,11 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        // The one that is ready makes the call; what is left has to be asked again.
-        let other = self.service.clone();
-        let service = std::mem::replace(&mut self.service, other);
+        let service = take_ready(&mut self.service);
         let inner = Arc::clone(self.layer.pipeline.inner());
         let With { repeat, describe, classify, hints, fallback } = &self.layer.with;
         let told = describe.describe(&request, About::new(inner.seed)).told();
-        let repeats = inner.pipeline.retry().is_some() || inner.pipeline.hedges_at_all();
+        let repeats = inner.pipeline.repeats_at_all();
         let operation = Requesting::new(service, request, repeats, repeat.clone());
         let (classify, hints) = (classify.clone(), hints.clone());
         let plan = Alone { classify, hints, fallback: Some(fallback.clone()) };

@@ -1,6 +1,6 @@
 //! A layer of calls that share their answers.
 
-use super::operation::Requesting;
+use super::operation::{Requesting, take_ready};
 use super::repeat::{Clones, Repeat};
 use crate::clock::{Clock, SystemClock};
 use crate::inner::Inner;
@@ -121,13 +121,11 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        // The one that is ready makes the call; what is left has to be asked again.
-        let other = self.service.clone();
-        let service = std::mem::replace(&mut self.service, other);
+        let service = take_ready(&mut self.service);
         let inner = Arc::clone(self.layer.calls.pipeline().inner());
         let key = (self.layer.key)(&request);
         let told = Told { lookup: key.is_some(), ..Told::default() };
-        let repeats = inner.pipeline.retry().is_some() || inner.pipeline.hedges_at_all();
+        let repeats = inner.pipeline.repeats_at_all();
         let operation = Requesting::new(service, request, repeats, Clones);
         let alone = Alone { classify: ByResult, hints: NoHints, fallback: Some(NoFallback) };
         let plan = self.layer.calls.plan(alone, key);

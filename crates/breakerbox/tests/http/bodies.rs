@@ -116,6 +116,19 @@ async fn a_body_that_is_silent_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_reader_is_not_the_other_side_s_silence() {
+    let second = Duration::from_secs(1);
+    let client = ClientLayer::new(builder().build().unwrap()).idle_timeout(second);
+    // The second part comes 10 ms after it is asked for.
+    let client = client.layer(answers(&[Part::Data("a"), Part::Later(10), Part::Data("post")]));
+    let mut body = client.oneshot(get()).await.unwrap().into_body();
+    sleep(second * 5).await;
+    body.frame().await.unwrap().unwrap();
+    sleep(second * 5).await;
+    assert!(body.frame().await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_response_that_failed_at_its_head_counts_once() {
     let pipeline = builder().retry(attempts(1)).breaker(breaker_after(9)).build().unwrap();
     let failed = Answers::new(|_| Ok(with_body(500, &[], &[Part::Data("oops"), Part::Fails])));

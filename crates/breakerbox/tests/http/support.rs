@@ -11,7 +11,7 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tower::Service;
 
@@ -25,15 +25,17 @@ pub(crate) enum Part {
     Fails,
     /// Nothing comes any more.
     Hangs,
+    /// What is next comes so many milliseconds after it was asked for.
+    Later(u64),
 }
 
 /// A body that comes as it was told.
 #[derive(Debug, Default)]
-pub(crate) struct Parts(pub(crate) VecDeque<Part>);
+pub(crate) struct Parts(VecDeque<Part>, Option<Pin<Box<tokio::time::Sleep>>>);
 
 impl Parts {
     pub(crate) fn of(parts: &[Part]) -> Self {
-        Self(parts.iter().cloned().collect())
+        Self(parts.iter().cloned().collect(), None)
     }
 }
 
@@ -43,15 +45,24 @@ impl Body for Parts {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some(Part::Later(millis)) = self.0.front().cloned() {
+            let later = self
+                .1
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(millis))));
+            ready!(later.as_mut().poll(cx));
+            self.0.pop_front();
+        }
         if matches!(self.0.front(), Some(Part::Hangs)) {
             return Poll::Pending;
         }
         Poll::Ready(self.0.pop_front().map(|part| match part {
             Part::Data(text) => Ok(Frame::data(Bytes::from_static(text.as_bytes()))),
             Part::Trailers(trailers) => Ok(Frame::trailers(trailers)),
-            Part::Fails | Part::Hangs => Err(io::ErrorKind::ConnectionReset.into()),
+            Part::Fails | Part::Hangs | Part::Later(_) => {
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
         }))
     }
 

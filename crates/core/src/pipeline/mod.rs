@@ -261,6 +261,11 @@ impl Pipeline {
         self.retry.as_ref()
     }
 
+    /// Whether the operation of a call may be run more than once.
+    pub fn repeats_at_all(&self) -> bool {
+        self.repeats
+    }
+
     /// Whether it hedges.
     pub fn hedges_at_all(&self) -> bool {
         self.hedge.is_some()

@@ -16,6 +16,10 @@ use std::time::Duration;
 
 /// The most attempts of one call.
 pub const MAX_ATTEMPTS: u32 = 100;
+/// The methods of HTTP that do the same when they are done twice (RFC 9110, section 9.2.2).
+pub const IDEMPOTENT: [&str; 6] = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"];
+/// Bodies of requests are kept for another attempt up to so many bytes, unless more is asked for.
+pub const DEFAULT_KEPT_BODY: usize = 64 * 1024;
 /// The longest delay between two attempts.
 pub const MAX_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -11,5 +11,5 @@ pub use forwarded::{Peer, prepare_request, prepare_response};
 
 pub use breakerbox::http::{
     BREAKERBOX_ATTEMPT, BREAKERBOX_DEADLINE_MS, BREAKERBOX_FALLBACK, BREAKERBOX_REASON,
-    grpc_timeout, retry_after_of, time_left, to_grpc_timeout, urgency,
+    grpc_timeout, retry_after_of, tell_time_left, time_left, to_grpc_timeout, urgency,
 };

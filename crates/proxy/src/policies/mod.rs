@@ -249,7 +249,7 @@ impl Policies {
 
     /// Whether a call may take more than one attempt.
     fn repeats(&self) -> bool {
-        self.policy.retry.is_some() || self.policy.hedge.is_some()
+        self.pipeline.repeats_at_all()
     }
 
     /// How long requests took until the headers of their response.
