@@ -10,9 +10,6 @@ use tokio::time::Sleep;
 
 use super::body::UpstreamBodyError;
 
-/// What has gone on before a body is cut off is on its way to the client by then.
-const FLUSHED: Duration = Duration::from_millis(20);
-
 type Polled = Option<Result<Frame<Bytes>, UpstreamBodyError>>;
 
 /// A slow body comes in this many pieces a second.
@@ -82,11 +79,7 @@ impl BodyFault {
         if let Some(left) = &mut self.left {
             *left -= bytes.len() as u64;
         }
-        let pause = if self.piece.is_some() {
-            Some(Duration::from_secs(1) / PIECES)
-        } else {
-            (self.left == Some(0)).then_some(FLUSHED)
-        };
+        let pause = self.piece.map(|_| Duration::from_secs(1) / PIECES);
         self.pause = pause.map(|pause| Box::pin(tokio::time::sleep(pause)));
         Frame::data(bytes)
     }

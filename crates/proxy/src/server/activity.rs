@@ -170,6 +170,11 @@ impl InFlight {
         self.set_untaken_since(Some(self.activity.now()));
     }
 
+    /// Whether the client takes nothing at the moment.
+    pub(super) fn write_is_blocked(&self) -> bool {
+        self.activity.write_blocked_since.get().is_some()
+    }
+
     fn set_untaken_since(&self, since: Option<Instant>) {
         let Some(place) = self.place else { return };
         if let Some(answer) = &mut self.activity.answers.borrow_mut().all[place] {

@@ -5,11 +5,10 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -17,14 +16,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
-use super::activity::{Activity, InFlight};
+use super::activity::Activity;
 use super::heads::Heads;
 use super::limits::{
     CONNECTION_WINDOW, MAX_CONCURRENT_STREAMS, MAX_ERROR_RESETS, MAX_HEAD_BYTES,
     MAX_PENDING_RESETS, PING_INTERVAL, PING_TIMEOUT, STREAM_WINDOW,
 };
+use super::tracked::Tracked;
 use super::watched::Watched;
-use crate::body::{ResponseBody, ResponseBodyError};
+use crate::body::ResponseBody;
 use crate::headers::Peer;
 use crate::runtime::{StreamExecutor, own_stream};
 
@@ -194,38 +194,6 @@ impl<H: Handler> Session<H> {
         // deadline only while it is asked. Over HTTP/2 it can do so by its window alone.
         let stream = if self.heads.is_none() { own_stream() } else { None };
         in_flight.answer_began(response.body().deadline(), stream);
-        response.map(|body| Tracked { body, in_flight })
-    }
-}
-
-/// A response body; its request is in flight until hyper has written all of it.
-#[derive(Debug)]
-struct Tracked {
-    body: ResponseBody,
-    in_flight: InFlight,
-}
-
-impl Body for Tracked {
-    type Data = Bytes;
-    type Error = ResponseBodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ResponseBodyError>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        match &polled {
-            Poll::Ready(_) => self.in_flight.waits_for_client(),
-            Poll::Pending => self.in_flight.waits_for_upstream(),
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        response.map(|body| Tracked::new(body, in_flight))
     }
 }

@@ -11,6 +11,7 @@ mod core;
 mod heads;
 pub mod limits;
 mod listen;
+mod tracked;
 mod watched;
 
 use std::fmt;

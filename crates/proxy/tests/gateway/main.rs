@@ -4,6 +4,7 @@
 
 mod admin;
 mod breaker;
+mod broken_answers;
 mod connections;
 mod crowd;
 mod drain;
