@@ -2,8 +2,8 @@
 
 use crate::case::{Case, Failed, Group, good, succeeds, waker};
 use crate::floors::coarse;
-use crate::tower_service::{Ready, called};
-use breakerbox::{Breaker, Builder, Event, Interest};
+use crate::tower_service::{Ready, called, face};
+use breakerbox::{Breaker, Builder, Event, Interest, Pipeline};
 use breakerbox_core::breaker::{self, Settings, Window};
 use breakerbox_core::{Outcome, Timestamp};
 use circuitbreaker_rs::{CircuitBreaker, DefaultPolicy};
@@ -15,6 +15,7 @@ use tower_resilience::circuitbreaker::{CircuitBreakerLayer, SlidingWindowType};
 pub const CORE: &str = "core: window by time";
 pub const BLOCKING: &str = "breakerbox: blocking, by time";
 pub const ASYNC: &str = "breakerbox: async, by time";
+pub const LAYER: &str = "breakerbox: Tower, by time";
 pub const CORE_LATENCIES: &str = "core: by time, with a histogram of latencies";
 pub const LATENCIES: &str = "breakerbox: blocking, with a histogram of latencies";
 
@@ -113,6 +114,7 @@ fn ours() -> Vec<Case> {
     for (name, breaker) in variants {
         cases.push(Case::each(name, move || succeeds(waker, breaker.call(async || good(1)))));
     }
+    cases.push(face(LAYER, Pipeline::builder("layer").breaker(Settings::default()).build(), Ready));
     cases
 }
 

@@ -2,7 +2,7 @@
 
 use crate::case::{Case, Failed, Group, fails, good, succeeds, waker};
 use crate::floors::coarse;
-use crate::tower_service::{Ready, called, called_with};
+use crate::tower_service::{Ready, called, called_with, face};
 use breakerbox::{Pipeline, bulkhead};
 use breakerbox_core::Timestamp;
 use breakerbox_core::bulkhead::{Bulkhead, DEFAULT_PRIORITY, Entered};
@@ -49,6 +49,7 @@ pub fn group() -> Group {
         Case::each("breakerbox: async", move || {
             succeeds(waker, asynchronous.call(async || good(1)))
         }),
+        face("breakerbox: Tower", builder(64).build(), Ready),
         Case::each("tower: async", move || called(waker, &mut tower)),
         Case::each("tower-resilience: async", move || called(waker, &mut resilience)),
         Case::each("core: full, rejected", move || {

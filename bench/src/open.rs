@@ -3,9 +3,10 @@
 use crate::breaker::core;
 use crate::case::{Case, Failed, Group, bad, ends, fails, good, waker};
 use crate::floors::coarse;
-use crate::tower_service::{Ready, called_with};
+use crate::tower_service::{Ready, called_with, rejecting_face};
 use breakerbox::clock::ManualClock;
-use breakerbox::{Breaker, Control};
+use breakerbox::tower::PipelineLayer;
+use breakerbox::{Breaker, Control, Pipeline};
 use breakerbox_core::Outcome;
 use breakerbox_core::breaker::{OpenFor, Settings};
 use circuitbreaker_rs::{CircuitBreaker, DefaultPolicy};
@@ -29,6 +30,10 @@ pub fn rejections() -> Group {
     blocking.control(Control::ForceOpen);
     let asynchronous = blocking.to_async();
 
+    let settings = Settings { open_for: Some(OpenFor::fixed(HOUR)), ..Settings::default() };
+    let layered = Pipeline::builder("open").breaker(settings).build().expect("valid settings");
+    layered.control(Control::ForceOpen);
+
     let opened = || Recloser::custom().closed_len(1).open_wait(HOUR).build();
     let (recloser, recloser_async) = (opened(), AsyncRecloser::from(opened()));
     let waker = waker();
@@ -50,6 +55,7 @@ pub fn rejections() -> Group {
         Case::each("breakerbox: async, rejected", move || {
             fails(waker, asynchronous.call(async || good(1)))
         }),
+        rejecting_face("breakerbox: Tower, rejected", PipelineLayer::new(layered).layer(Ready)),
         Case::each("recloser: blocking, rejected", move || recloser.call(|| good(1)).is_err()),
         Case::each("recloser: async, rejected", move || {
             fails(waker, recloser_async.call(async { good(1) }))

@@ -2,7 +2,7 @@
 
 use crate::case::{Case, Group, fails, good, succeeds, waker};
 use crate::floors::coarse;
-use crate::tower_service::{Ready, called, called_with};
+use crate::tower_service::{Ready, called, called_with, face, layered, rejecting_face};
 use breakerbox::{Pipeline, PipelineBuilder};
 use breakerbox_core::rate_limit::{Asked, RateLimit, Settings};
 use breakerbox_core::{SplitMix64, Timestamp};
@@ -69,6 +69,8 @@ fn ours() -> Vec<Case> {
     let blocking = pipeline(wide()).build_blocking().expect("valid settings");
     let rejected = pipeline(narrow()).build().expect("valid settings");
     succeeds(waker, rejected.call(async || good(1)));
+    let mut refusing = layered(pipeline(narrow()).build(), Ready);
+    called(waker, &mut refusing);
     let keyed = pipeline(wide()).build().expect("valid settings");
     let (mut next, mut following) = (0, 0);
     // Keys come to core as hashes.
@@ -80,10 +82,12 @@ fn ours() -> Vec<Case> {
         Case::each(CORE, move || allows(&wide_core, None)),
         Case::each("breakerbox: blocking, allowed", move || blocking.call(|| good(1)).is_ok()),
         Case::each(ASYNC, move || succeeds(waker, allowed.call(async || good(1)))),
+        face("breakerbox: Tower, allowed", pipeline(wide()).build(), Ready),
         Case::each("core: rejected", move || !allows(&narrow_core, None)),
         Case::each("breakerbox: async, rejected", move || {
             fails(waker, rejected.call(async || good(1)))
         }),
+        rejecting_face("breakerbox: Tower, rejected", refusing),
         Case::each("core: keyed, allowed", move || {
             next = (next + 1) % hashed.len();
             allows(&keyed_core, Some(hashed[next]))

@@ -2,7 +2,7 @@
 
 use crate::case::{Case, Failed, Group, good, succeeds, waker};
 use crate::floors::coarse;
-use crate::tower_service::{Ready, called};
+use crate::tower_service::{Ready, called, face};
 use backon::{BlockingRetryable, ExponentialBuilder, Retryable};
 use breakerbox::{Pipeline, retry};
 use breakerbox_core::pipeline::{self, Action, Call, Ending, Event, Start};
@@ -71,6 +71,7 @@ fn ours() -> Vec<Case> {
         cases.push(Case::each(name("breakerbox: blocking"), move || {
             blocking.call(|| good(1)).is_ok()
         }));
+        cases.push(face(&name("breakerbox: Tower"), builder().build(), Ready));
     }
     cases
 }

@@ -4,7 +4,7 @@ use crate::breaker::nothing;
 use crate::case::{Case, Failed, Group, PendingOnce, good, succeeds, waker};
 use crate::floors::coarse;
 use crate::retry::{TowerPolicy, resilience};
-use crate::tower_service::{Pending, Ready, called};
+use crate::tower_service::{Pending, Ready, called, face};
 use backon::{ExponentialBuilder, Retryable};
 use breakerbox::{Interest, Pipeline, bulkhead, retry};
 use breakerbox_core::breaker::Settings;
@@ -21,6 +21,7 @@ use tower_resilience::timelimiter::TimeLimiterLayer;
 
 pub const CORE: &str = "core: the machine";
 pub const READY: &str = "breakerbox: async, ready at once";
+pub const LAYER: &str = "breakerbox: Tower, ready at once";
 pub const PENDING: &str = "breakerbox: async, pending once";
 
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -71,6 +72,8 @@ fn ours() -> Vec<Case> {
         Case::each("breakerbox: blocking, without timeout", move || {
             blocking.call(|| good(1)).is_ok()
         }),
+        face(LAYER, stack().attempt_timeout(TIMEOUT).build(), Ready),
+        face("breakerbox: Tower, pending once", stack().attempt_timeout(TIMEOUT).build(), Pending),
     ]
 }
 

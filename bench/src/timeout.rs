@@ -2,7 +2,7 @@
 //! the second needs a timer.
 
 use crate::case::{Case, Group, PendingOnce, ends, good, succeeds, waker};
-use crate::tower_service::{Pending, Ready, called};
+use crate::tower_service::{Pending, Ready, called, face};
 use breakerbox::{Pipeline, hedge};
 use std::time::Duration;
 use tower::Layer;
@@ -14,7 +14,8 @@ const LONG: Duration = Duration::from_secs(3);
 
 pub fn timeouts() -> Group {
     let waker = waker();
-    let attempt = Pipeline::builder("timeout").attempt_timeout(LONG).build().expect("valid");
+    let timeout = || Pipeline::builder("timeout").attempt_timeout(LONG);
+    let attempt = timeout().build().expect("valid");
     let deadline = Pipeline::builder("deadline").deadline(LONG).build().expect("valid");
     let pending = [attempt.clone(), deadline.clone()];
     let [pending_attempt, pending_deadline] = pending;
@@ -28,6 +29,7 @@ pub fn timeouts() -> Group {
         Case::each("breakerbox: deadline, ready at once", move || {
             succeeds(waker, deadline.call(async || good(1)))
         }),
+        face("breakerbox: Tower, ready at once", timeout().build(), Ready),
         Case::each("tokio::time::timeout, ready at once", move || {
             ends(waker, tokio::time::timeout(LONG, async { good(1) }), |end| {
                 matches!(end, Ok(Ok(_)))
@@ -41,6 +43,7 @@ pub fn timeouts() -> Group {
         Case::each("breakerbox: deadline, pending once", move || {
             succeeds(waker, pending_deadline.call(PendingOnce::default))
         }),
+        face("breakerbox: Tower, pending once", timeout().build(), Pending),
         Case::each("tokio::time::timeout, pending once", move || {
             let timeout = tokio::time::timeout(LONG, PendingOnce::default());
             ends(waker, timeout, |end| matches!(end, Ok(Ok(_))))
@@ -72,10 +75,11 @@ pub fn hedges() -> Group {
     let waker = waker();
     let hedging = |delay| {
         let settings = hedge::Settings::new(delay);
-        Pipeline::builder("hedge").hedge(settings).build().expect("valid settings")
+        Pipeline::builder("hedge").hedge(settings)
     };
-    let fixed = hedging(hedge::Delay::Fixed(LONG));
-    let percentile = hedging(hedge::Delay::Percentile(0.95));
+    let ours = || hedging(hedge::Delay::Fixed(LONG));
+    let fixed = ours().build().expect("valid settings");
+    let percentile = hedging(hedge::Delay::Percentile(0.95)).build().expect("valid settings");
     let pending = fixed.clone();
     let (rotation, samples) = (Duration::from_secs(10), [3_000; 100]);
     let mut tower =
@@ -91,6 +95,7 @@ pub fn hedges() -> Group {
         Case::each("breakerbox: percentile, ready at once", move || {
             succeeds(waker, percentile.call(async || good(1)))
         }),
+        face("breakerbox: Tower, fixed delay, ready at once", ours().build(), Ready),
         Case::each("tower: percentile, ready at once", move || called(waker, &mut tower)),
         Case::each("tower-resilience: fixed delay, ready at once", move || {
             called(waker, &mut resilience)
@@ -98,6 +103,7 @@ pub fn hedges() -> Group {
         Case::each("breakerbox: fixed delay, pending once", move || {
             succeeds(waker, pending.call(PendingOnce::default))
         }),
+        face("breakerbox: Tower, fixed delay, pending once", ours().build(), Pending),
         Case::each("tower: percentile, pending once", move || called(waker, &mut tower_pending)),
         Case::each("tower-resilience: fixed delay, pending once", move || {
             called(waker, &mut resilience_pending)

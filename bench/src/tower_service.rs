@@ -1,9 +1,11 @@
-//! How a Tower service is called, and what a bare one costs: the peers that are Tower services, and ours
-//! when there is one, are measured with [`called`].
+//! How a Tower service is called, and what a bare one costs: the peers that are Tower services, and our
+//! layers, are measured with [`called`].
 
 use crate::case::{Case, Failed, Group, PendingOnce, bad, ends, good, succeeds, waker};
+use breakerbox::tower::PipelineLayer;
+use breakerbox::{BuildError, Pipeline};
 use std::task::{Context, Poll, Waker};
-use tower::{Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 
 /// A service that is ready at once, with an answer that is: a failure to request 0, else a success.
 #[derive(Clone, Copy)]
@@ -39,6 +41,33 @@ impl Service<u64> for Pending {
     fn call(&mut self, _: u64) -> Self::Future {
         PendingOnce::default()
     }
+}
+
+/// Our Tower layer of this pipeline around a service.
+pub fn layered<S>(
+    pipeline: Result<Pipeline, BuildError>,
+    service: S,
+) -> impl Service<u64, Response = u64> + Clone
+where
+    S: Service<u64, Response = u64> + Clone,
+{
+    PipelineLayer::new(pipeline.expect("valid settings")).layer(service)
+}
+
+/// A case of calls that succeed through it.
+pub fn face<S>(name: &str, pipeline: Result<Pipeline, BuildError>, service: S) -> Case
+where
+    S: Service<u64, Response = u64> + Clone + 'static,
+{
+    let waker = waker();
+    let mut service = layered(pipeline, service);
+    Case::each(name, move || called(waker, &mut service))
+}
+
+/// A case of calls that it rejects.
+pub fn rejecting_face(name: &str, mut service: impl Service<u64> + 'static) -> Case {
+    let waker = waker();
+    Case::each(name, move || called_with(waker, &mut service, 1, Result::is_err))
 }
 
 /// Whether a call succeeds, made as Tower's documentation has it: wait until the service is ready, call it.
