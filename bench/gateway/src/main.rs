@@ -1,7 +1,10 @@
 //! Measures the gateway beside a bare hyper proxy of the same shape, nginx and HAProxy: each a process of
 //! its own with one thread, before the same upstream, in turn.
 //!
-//! `cargo run --release --manifest-path bench/Cargo.toml -p breakerbox-bench-gateway`
+//! ```text
+//! cargo run --release --manifest-path bench/Cargo.toml -p breakerbox-bench-gateway
+//! cargo run --release --manifest-path bench/Cargo.toml -p breakerbox-bench-gateway -- instructions
+//! ```
 
 mod bare;
 mod load;
@@ -31,8 +34,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         match command.as_deref() {
             None => {
                 open_many_files();
-                report::print().await?;
+                report::print(false).await?;
             }
+            Some("instructions") => report::print(true).await?,
             Some("upstream") => upstream::run(Ports::parse(&mut words)?).await?,
             Some("bare") => bare::run(Ports::parse(&mut words)?, Ports::parse(&mut words)?).await?,
             // For a profiler: the load alone, on a proxy that is running.

@@ -20,11 +20,15 @@ const AT_RATE: Duration = Duration::from_secs(4);
 /// The gateway with its policies may cost so many times the bare proxy.
 const GOAL: f64 = 1.15;
 
-/// Measures and prints everything.
-pub async fn print() -> Result<(), Failure> {
+/// Measures and prints everything, or instructions alone, which do not depend on what else the machine does.
+pub async fn print(instructions_alone: bool) -> Result<(), Failure> {
     let folder = env::temp_dir().join(format!("breakerbox-bench-gateway-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
-    let printed = print_in(&folder).await;
+    let printed = if instructions_alone {
+        instructions(proxies::upstream()?.ports, &folder).await
+    } else {
+        print_in(&folder).await
+    };
     fs::remove_dir_all(&folder)?;
     printed
 }
