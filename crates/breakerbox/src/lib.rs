@@ -99,6 +99,7 @@
 //! - `cache`: [`SharedCalls`] that keep answers.
 //! - `tower`: [`tower`] layers.
 //! - `http`: [`http`] layers, for clients and servers of HTTP and gRPC.
+//! - `hyper`: what hyper and HTTP/2 say of their errors, for clients of hyper.
 //! - `reqwest`, `reqwest-middleware`: the same for clients of reqwest.
 //! - `axum`: errors as responses of axum. `tonic`: clients of tonic, and errors as its statuses.
 //! - `config`: reading configuration files.

@@ -85,6 +85,8 @@ impl Setting {
         }
         let received = client.finish(MOST).expect("a client that has gone is let go");
         self.await_rest();
+        // What the gateway has sent and given up may still be on its way to the upstream.
+        assert!(self.threads.await_quiet(MOST), "the gateway is never done");
         let counts = self.counts();
         let mut record = self.upstream.record();
         let (seen, faults) = (std::mem::take(&mut record.seen), std::mem::take(&mut record.faults));

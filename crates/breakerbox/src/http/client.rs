@@ -1,5 +1,6 @@
 //! A pipeline around a service that sends requests.
 
+use super::headers::time_left;
 use super::judge::ByProtocol;
 use super::plan::ByBody;
 use super::response_body::ResponseBody;
@@ -11,9 +12,11 @@ use crate::tower::{About, Describe, OverLayers, take_ready};
 use crate::{Classify, Error, Hints, Pipeline, breaker, retry};
 use bytes::Bytes;
 use http::header::HOST;
-use http::{Method, Request, Response};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderName, Method, Request, Response};
 use http_body::Body;
 use std::fmt;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -85,6 +88,7 @@ type MayRepeat = dyn Fn(&str) -> bool + Send + Sync;
 pub(super) struct Repeats {
     methods: Methods,
     paths: Option<Arc<MayRepeat>>,
+    header: Option<HeaderName>,
 }
 
 #[derive(Clone)]
@@ -104,8 +108,10 @@ impl Methods {
 }
 
 impl Repeats {
-    pub(super) fn may(&self, method: &Method, path: &str) -> bool {
-        self.methods.contain(method) || self.paths.as_ref().is_some_and(|may| may(path))
+    pub(super) fn may(&self, method: &Method, path: &str, headers: &HeaderMap) -> bool {
+        self.methods.contain(method)
+            || self.paths.as_ref().is_some_and(|may| may(path))
+            || self.header.as_ref().is_some_and(|name| headers.contains_key(name))
     }
 }
 
@@ -128,17 +134,30 @@ pub struct ByHost;
 
 impl<B> Describe<Request<B>> for ByHost {
     fn describe(&self, request: &Request<B>, about: About) -> About {
-        match request.uri().authority() {
-            Some(authority) => {
-                let host = authority.as_str();
-                let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-                about.key(host.as_bytes().to_ascii_lowercase())
+        let uri = request.uri();
+        let usual = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS => Some(443),
+            Some(scheme) if *scheme == Scheme::HTTP => Some(80),
+            _ => None,
+        };
+        match uri.authority() {
+            Some(authority) => of_host(about, authority.host(), authority.port_u16().or(usual)),
+            None => {
+                match request.headers().get(HOST).map(|it| Authority::try_from(it.as_bytes())) {
+                    Some(Ok(said)) => of_host(about, said.host(), said.port_u16().or(usual)),
+                    Some(Err(_)) | None => about,
+                }
             }
-            None => match request.headers().get(HOST) {
-                Some(host) => about.key(host.as_bytes().to_ascii_lowercase()),
-                None => about,
-            },
         }
+    }
+}
+
+/// The key of a host, however it is written.
+pub(super) fn of_host(about: About, host: &str, port: Option<u16>) -> About {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    match bare.parse::<IpAddr>() {
+        Ok(address) => about.key((address, port)),
+        Err(_) => about.key((host.trim_end_matches('.').to_ascii_lowercase(), port)),
     }
 }
 
@@ -155,7 +174,7 @@ impl<C: Clock> ClientLayer<C> {
             hints: ByProtocol,
             max_body: retry::DEFAULT_KEPT_BODY,
             idle: None,
-            repeats: Repeats { methods: Methods::Idempotent, paths: None },
+            repeats: Repeats { methods: Methods::Idempotent, paths: None, header: None },
             tells: true,
         };
         Self { pipeline, with }
@@ -222,6 +241,28 @@ impl<C: Clock, W, D, K, H> ClientLayer<C, W, D, K, H> {
         self
     }
 
+    /// Requests that have this header may be sent again as well: `Idempotency-Key`, for other sides that
+    /// know by it what they have done already. Default: none.
+    ///
+    /// ```
+    /// use breakerbox::http::ClientLayer;
+    /// use http::{HeaderName, Request, Response};
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = service_fn(async |_: Request<_>| Response::builder().status(503).body(String::new()));
+    /// let key = HeaderName::from_static("idempotency-key");
+    /// let layer = ClientLayer::standard("payments").repeat_with_header(key);
+    /// let request = Request::post("http://payments.internal/").header("idempotency-key", "7");
+    /// layer.layer(client).oneshot(request.body(String::from("9.99"))?).await?;
+    /// assert_eq!(layer.pipeline().stats().retries, 2);
+    /// # Ok(()) }
+    /// ```
+    pub fn repeat_with_header(mut self, name: HeaderName) -> Self {
+        self.with.repeats.header = Some(name);
+        self
+    }
+
     /// Whether the other side is told how much time is left, with `breakerbox-deadline-ms` or
     /// `grpc-timeout`, and which attempt it is, with `breakerbox-attempt`. Default: it is.
     pub fn propagate(mut self, tells: bool) -> Self {
@@ -230,7 +271,8 @@ impl<C: Clock, W, D, K, H> ClientLayer<C, W, D, K, H> {
     }
 
     /// What a request says of its call: its key, its priority, the time its caller has. Default: its host
-    /// is the key.
+    /// is the key. (The time that a request's own `grpc-timeout` or `breakerbox-deadline-ms` leaves is
+    /// known without that, and bounds all its attempts together.)
     ///
     /// ```
     /// use breakerbox::http::ClientLayer;
@@ -379,13 +421,22 @@ where
         let inner = Arc::clone(self.layer.pipeline.inner());
         let with = &self.layer.with;
         let told = with.describe.describe(&request, About::new(inner.seed)).told();
+        let told = told.within(time_left(request.headers()));
         let repeats = inner.pipeline.repeats_at_all();
         let keep = repeats.then_some(with.max_body);
-        let repeatable = with.repeats.may(request.method(), request.uri().path());
+        let repeatable =
+            with.repeats.may(request.method(), request.uri().path(), request.headers());
         let operation =
             Sending::new(service, request, with.send.clone(), keep, repeatable, with.tells);
         let (classify, hints, idle) = (with.classify.clone(), with.hints.clone(), with.idle);
-        let plan = ByBody { inner: Arc::clone(&inner), classify, hints, idle, call: None };
+        let plan = ByBody {
+            inner: Arc::clone(&inner),
+            classify,
+            hints,
+            idle,
+            until_head: false,
+            call: None,
+        };
         ClientFuture { running: PipelineFuture::new(inner, operation, plan, told) }
     }
 }

@@ -123,7 +123,7 @@ impl Explanation {
     pub fn add_to(&self, headers: &mut HeaderMap) {
         headers.insert(BREAKERBOX_REASON, HeaderValue::from_static(self.reason));
         if let Some(wait) = self.retry_after {
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
     }

@@ -98,13 +98,24 @@ const PRIORITY: HeaderName = HeaderName::from_static("priority");
 /// assert_eq!(time_left(&headers), Some(Duration::from_millis(250)));
 /// ```
 pub fn time_left(headers: &HeaderMap) -> Option<Duration> {
-    let ours = || headers.get(BREAKERBOX_DEADLINE_MS)?.to_str().ok()?.trim().parse().ok();
-    let ours = ours().map(Duration::from_millis);
-    [ours, grpc_timeout(headers)].into_iter().flatten().min()
+    [deadline_ms(headers), grpc_timeout(headers)].into_iter().flatten().min()
+}
+
+/// The shortest one that is said.
+fn deadline_ms(headers: &HeaderMap) -> Option<Duration> {
+    let all = headers.get_all(BREAKERBOX_DEADLINE_MS).iter();
+    all.filter_map(|value| whole(value.to_str().ok()?)).map(Duration::from_millis).min()
+}
+
+/// A number of nothing but digits; one that is too large is as large as can be.
+fn whole(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 /// Tells the next hop how much time is left: `breakerbox-deadline-ms`, and no more in a `grpc-timeout` that is
-/// there already.
+/// there already. Where the headers say less than that, that stays.
 ///
 /// ```
 /// use breakerbox::http::tell_time_left;
@@ -116,7 +127,8 @@ pub fn time_left(headers: &HeaderMap) -> Option<Duration> {
 /// assert_eq!((&headers["breakerbox-deadline-ms"], &headers["grpc-timeout"]), (&"250".parse().unwrap(), &"250m".parse().unwrap()));
 /// ```
 pub fn tell_time_left(headers: &mut HeaderMap, left: Duration) {
-    let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    let ours = left.min(deadline_ms(headers).unwrap_or(Duration::MAX));
+    let millis = u64::try_from(ours.as_millis()).unwrap_or(u64::MAX);
     headers.insert(BREAKERBOX_DEADLINE_MS, HeaderValue::from(millis));
     if let Some(theirs) = grpc_timeout(headers)
         && let Ok(value) = HeaderValue::try_from(to_grpc_timeout(left.min(theirs)))
@@ -135,7 +147,7 @@ pub fn tell_time_left(headers: &mut HeaderMap, left: Duration) {
 /// ```
 pub fn retry_after_of(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
-    if let Ok(seconds) = value.parse() {
+    if let Some(seconds) = whole(value) {
         return Some(Duration::from_secs(seconds));
     }
     let date = httpdate::parse_http_date(value).ok()?;
@@ -192,7 +204,7 @@ pub fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
     })
 }
 
-/// The same, to be sent: in milliseconds, or in a coarser unit where those do not fit.
+/// The same, to be sent: in milliseconds, rounded up, or in a coarser unit where those do not fit.
 ///
 /// ```
 /// use breakerbox::http::to_grpc_timeout;
@@ -202,7 +214,7 @@ pub fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
 /// ```
 pub fn to_grpc_timeout(left: Duration) -> String {
     const MOST: u128 = 99_999_999;
-    let millis = left.as_millis();
+    let millis = left.as_nanos().div_ceil(1_000_000);
     if millis <= MOST {
         format!("{millis}m")
     } else if u128::from(left.as_secs()) <= MOST {
@@ -256,8 +268,25 @@ mod tests {
             assert_eq!(of(none), None, "{none}");
         }
         assert_eq!(to_grpc_timeout(Duration::from_millis(1500)), "1500m");
+        assert_eq!(to_grpc_timeout(Duration::from_nanos(1_500_001)), "2m");
         assert_eq!(to_grpc_timeout(Duration::from_secs(100_000)), "100000S");
         assert_eq!(to_grpc_timeout(Duration::MAX), "99999999H");
+    }
+
+    #[test]
+    fn of_several_deadlines_the_shortest_counts() {
+        let mut headers = headers("breakerbox-deadline-ms", "5000");
+        headers.append(BREAKERBOX_DEADLINE_MS, 200.into());
+        assert_eq!(time_left(&headers), Some(Duration::from_millis(200)));
+        // Nor does it grow on the way.
+        tell_time_left(&mut headers, Duration::from_secs(10));
+        assert_eq!(headers[BREAKERBOX_DEADLINE_MS], "200");
+        tell_time_left(&mut headers, Duration::from_millis(70));
+        assert_eq!(headers[BREAKERBOX_DEADLINE_MS], "70");
+        for none in ["+200", "-1", "", "1.5", "soon"] {
+            headers.insert(BREAKERBOX_DEADLINE_MS, none.parse().unwrap());
+            assert_eq!(time_left(&headers), None, "{none}");
+        }
     }
 
     #[test]
@@ -268,8 +297,10 @@ mod tests {
         assert_eq!(of(" 0 "), Some(Duration::ZERO));
         assert_eq!(of("Sun, 06 Nov 1994 08:50:37 GMT"), Some(Duration::from_secs(60)));
         assert_eq!(of("Sun, 06 Nov 1994 08:48:37 GMT"), Some(Duration::ZERO));
+        assert_eq!(of("99999999999999999999"), Some(Duration::from_secs(u64::MAX)));
         assert_eq!(of("soon"), None);
         assert_eq!(of("-1"), None);
+        assert_eq!(of("+1"), None);
         assert_eq!(of("1.5"), None);
     }
 }

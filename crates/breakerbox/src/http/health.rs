@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-/// The answer of a health route: 200 while every breaker of the registry admits calls, else 503, with the
+/// The answer of a health route: 200 while no breaker of the registry is open or isolated, else 503, with the
 /// state of each as JSON either way.
 ///
 /// ```

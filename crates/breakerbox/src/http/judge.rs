@@ -1,20 +1,21 @@
 //! What responses and errors count as, where nobody says otherwise.
 
 use super::outcome;
+use super::stems::{hint_of_error, outcome_of_error};
 use crate::tower::{OverLayers, hint_of_layer, outcome_of_layer};
 use crate::{Classify, Error, Hints, Outcome};
+use breakerbox_core::classify;
 use breakerbox_core::pipeline::Hint;
 use breakerbox_core::retry::Failure;
-use http::Response;
+use http::{Response, StatusCode};
 use std::error::Error as StdError;
-use std::io::{Error as IoError, ErrorKind};
 
 /// What responses count as by their status, of HTTP or of gRPC, and errors by what they stem from.
 ///
 /// 5xx and errors are failures, 429 is ignored, other answers are successes; `UNAVAILABLE`,
 /// `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN` and `DATA_LOSS` of gRPC are failures, `RESOURCE_EXHAUSTED`
-/// is ignored. A retry policy is told the status, `Retry-After` and `grpc-retry-pushback-ms`, and whether
-/// a connection was refused or reset.
+/// is ignored. So is what says nothing of the other side: see [`outcome_of_error`]. A retry policy is told
+/// the status, `Retry-After` and `grpc-retry-pushback-ms`, and what [an error stems from](hint_of_error).
 ///
 /// ```
 /// use breakerbox::http::ByProtocol;
@@ -32,11 +33,11 @@ use std::io::{Error as IoError, ErrorKind};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByProtocol;
 
-impl<B, E> Classify<Response<B>, E> for ByProtocol {
+impl<B, E: StdError + 'static> Classify<Response<B>, E> for ByProtocol {
     fn classify(&self, result: &Result<Response<B>, E>) -> Outcome {
         match result {
             Ok(response) => outcome::of_headers(response),
-            Err(_) => Outcome::Failure,
+            Err(error) => outcome_of_error(error),
         }
     }
 }
@@ -50,10 +51,11 @@ impl<B, E: StdError + 'static> Hints<Response<B>, E> for ByProtocol {
     }
 }
 
-impl<B, E> Classify<Response<B>, Error<E>> for OverLayers<ByProtocol> {
+impl<B, E: StdError + 'static> Classify<Response<B>, Error<E>> for OverLayers<ByProtocol> {
     fn classify(&self, result: &Result<Response<B>, Error<E>>) -> Outcome {
         match result {
             Ok(response) => outcome::of_headers(response),
+            Err(Error::Inner(error)) => outcome_of_error(error),
             Err(error) => outcome_of_layer(error),
         }
     }
@@ -69,52 +71,87 @@ impl<B, E: StdError + 'static> Hints<Response<B>, Error<E>> for OverLayers<ByPro
     }
 }
 
-/// What can be told of an error by what it stems from.
+/// What responses count as by their status, and every error as a failure: how a
+/// [`ServerLayer`](super::ServerLayer) judges the service behind it, whatever its errors are.
 ///
 /// ```
-/// use breakerbox::core::retry::Failure;
-/// use breakerbox::http::hint_of_error;
-/// use std::io::{Error, ErrorKind};
+/// use breakerbox::http::ByStatus;
+/// use breakerbox::{Classify, Outcome};
+/// use http::Response;
 ///
-/// let hint = hint_of_error(&Error::from(ErrorKind::ConnectionRefused));
-/// assert!(hint.never_sent && hint.failure == Failure::Connect);
+/// let broken: Result<Response<()>, &str> = Err("broken");
+/// assert_eq!(ByStatus.classify(&broken), Outcome::Failure);
 /// ```
-pub fn hint_of_error(error: &(dyn StdError + 'static)) -> Hint {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        #[cfg(feature = "reqwest")]
-        if let Some(hint) = error.downcast_ref().and_then(hint_of_reqwest) {
-            return hint;
-        }
-        if let Some(failure) = error.downcast_ref::<IoError>().and_then(|it| kind_of(it.kind())) {
-            // A connection that was never made has carried nothing.
-            return Hint { failure, never_sent: failure == Failure::Connect, ..Hint::NONE };
-        }
-        next = error.source();
-    }
-    Hint::NONE
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ByStatus;
 
-fn kind_of(kind: ErrorKind) -> Option<Failure> {
-    match kind {
-        ErrorKind::ConnectionRefused
-        | ErrorKind::HostUnreachable
-        | ErrorKind::NetworkUnreachable
-        | ErrorKind::AddrNotAvailable => Some(Failure::Connect),
-        ErrorKind::ConnectionReset
-        | ErrorKind::ConnectionAborted
-        | ErrorKind::BrokenPipe
-        | ErrorKind::NotConnected
-        | ErrorKind::UnexpectedEof => Some(Failure::Reset),
-        _ => None,
+impl<B, E> Classify<Response<B>, E> for ByStatus {
+    fn classify(&self, result: &Result<Response<B>, E>) -> Outcome {
+        match result {
+            Ok(response) => outcome::of_headers(response),
+            Err(_) => Outcome::Failure,
+        }
     }
 }
 
-#[cfg(feature = "reqwest")]
-fn hint_of_reqwest(error: &reqwest::Error) -> Option<Hint> {
-    if error.is_connect() {
-        // Names that cannot be resolved and handshakes that fail are among these.
-        return Some(Hint { failure: Failure::Connect, never_sent: true, ..Hint::NONE });
+impl<B, E> Hints<Response<B>, E> for ByStatus {
+    fn hint(&self, result: &Result<Response<B>, E>) -> Hint {
+        result.as_ref().map_or(Hint::NONE, outcome::hint_of_headers)
     }
-    error.is_timeout().then_some(Hint { failure: Failure::Timeout, ..Hint::NONE })
+}
+
+/// What responses to calls of gRPC count as: as [`ByProtocol`] says, and one that is no gRPC, as a proxy or
+/// another server gives it, by the code that gRPC has for its status: `INTERNAL` for 400, `UNAVAILABLE` for
+/// 502 to 504, `UNKNOWN` for most others, 200 among them.
+///
+/// ```
+/// use breakerbox::http::ByGrpc;
+/// use breakerbox::{Classify, Outcome};
+/// use http::Response;
+///
+/// let page: Result<_, std::io::Error> = Ok(Response::new("<h1>Welcome to nginx!</h1>"));
+/// assert_eq!(ByGrpc.classify(&page), Outcome::Failure);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ByGrpc;
+
+/// The code of a response that is no gRPC, where its status alone does not say enough.
+fn code_of_other<B>(response: &Response<B>) -> Option<u32> {
+    if outcome::is_grpc(response.headers()) {
+        return None;
+    }
+    if let Some(code) = outcome::grpc_status(response.headers()) {
+        return Some(code);
+    }
+    // https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
+    match response.status() {
+        StatusCode::BAD_REQUEST => Some(13),
+        StatusCode::UNAUTHORIZED => Some(16),
+        StatusCode::FORBIDDEN => Some(7),
+        StatusCode::NOT_FOUND => Some(12),
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => None,
+        _ => Some(2),
+    }
+}
+
+impl<B, E: StdError + 'static> Classify<Response<B>, E> for ByGrpc {
+    fn classify(&self, result: &Result<Response<B>, E>) -> Outcome {
+        match result.as_ref().ok().and_then(code_of_other) {
+            Some(code) => classify::grpc_status(code),
+            None => ByProtocol.classify(result),
+        }
+    }
+}
+
+impl<B, E: StdError + 'static> Hints<Response<B>, E> for ByGrpc {
+    fn hint(&self, result: &Result<Response<B>, E>) -> Hint {
+        let hint = ByProtocol.hint(result);
+        match result.as_ref().ok().and_then(code_of_other) {
+            Some(code) => Hint { failure: Failure::Grpc(code), ..hint },
+            None => hint,
+        }
+    }
 }

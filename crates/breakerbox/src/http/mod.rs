@@ -43,6 +43,7 @@ mod reqwest_middleware;
 mod response_body;
 mod sending;
 mod server;
+mod stems;
 #[cfg(feature = "tonic")]
 mod tonic;
 
@@ -54,7 +55,7 @@ pub use headers::{
     urgency,
 };
 pub use health::health;
-pub use judge::{ByProtocol, hint_of_error};
+pub use judge::{ByGrpc, ByProtocol, ByStatus};
 pub use outcome::{comes_in_trailers, hint_of_headers, of_grpc_trailers, of_headers};
 pub use replay::{Replay, ReplayBody, ReplayError};
 #[cfg(feature = "reqwest")]
@@ -62,5 +63,6 @@ pub use reqwest::ReqwestFuture;
 pub use response_body::ResponseBody;
 pub use sending::{AsItIs, SendBody};
 pub use server::{Deadline, ServerFuture, ServerLayer, ServerService};
+pub use stems::{hint_of_error, outcome_of_error};
 #[cfg(feature = "tonic")]
 pub use tonic::{AsTonics, GrpcFuture, GrpcLayer, GrpcService};

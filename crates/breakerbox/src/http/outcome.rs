@@ -78,7 +78,7 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     start.eq_ignore_ascii_case(GRPC) && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
 }
 
-fn grpc_status(headers: &HeaderMap) -> Option<u32> {
+pub(super) fn grpc_status(headers: &HeaderMap) -> Option<u32> {
     headers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }
 

@@ -20,6 +20,8 @@ pub(super) struct ByBody<C: Clock, K, H> {
     pub(super) hints: H,
     /// How long a body may be silent.
     pub(super) idle: Option<Duration>,
+    /// The call ends with the head.
+    pub(super) until_head: bool,
     /// The call, once the response has begun.
     pub(super) call: Option<Streaming<C>>,
 }
@@ -69,6 +71,11 @@ where
         result: Result<Response<RB>, Error<E>>,
         _: bool,
     ) -> Result<Self::Answer, Error<E>> {
+        if self.until_head
+            && let Some(call) = self.call.take()
+        {
+            call.ended(Ending::Success);
+        }
         result.map(|response| ResponseBody::passed(response, self.call.take(), self.idle))
     }
 

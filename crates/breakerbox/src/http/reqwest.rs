@@ -1,6 +1,7 @@
 //! reqwest: a client behind a pipeline.
 
-use super::client::{ByHost, ClientService, With};
+use super::client::{ByHost, ClientService, With, of_host};
+use super::headers::time_left;
 use super::plan::ByBody;
 use super::sending::{is_hedgeable, tell};
 use crate::clock::Clock;
@@ -18,10 +19,9 @@ use tower_service::Service;
 impl Describe<reqwest::Request> for ByHost {
     fn describe(&self, request: &reqwest::Request, about: About) -> About {
         let url = request.url();
-        match (url.host_str(), url.port_or_known_default()) {
-            (Some(host), Some(port)) => about.key((host.to_ascii_lowercase(), port)),
-            (Some(host), None) => about.key(host.to_ascii_lowercase()),
-            (None, _) => about,
+        match url.host_str() {
+            Some(host) => of_host(about, host, url.port_or_known_default()),
+            None => about,
         }
     }
 }
@@ -62,17 +62,25 @@ where
         let inner = Arc::clone(self.layer.pipeline.inner());
         let With { describe, classify, hints, idle, repeats, tells, .. } = &self.layer.with;
         let told = describe.describe(&request, About::new(inner.seed)).told();
+        let told = told.within(time_left(request.headers()));
         let again = inner.pipeline.repeats_at_all();
         let operation = Sending {
             service,
             spare: if again { request.try_clone() } else { None },
-            repeatable: repeats.may(request.method(), request.url().path()),
+            repeatable: repeats.may(request.method(), request.url().path(), request.headers()),
             request: Some(request),
             tells: *tells,
             ready: true,
         };
         let (classify, hints, idle) = (classify.clone(), hints.clone(), *idle);
-        let plan = ByBody { inner: Arc::clone(&inner), classify, hints, idle, call: None };
+        let plan = ByBody {
+            inner: Arc::clone(&inner),
+            classify,
+            hints,
+            idle,
+            until_head: false,
+            call: None,
+        };
         ReqwestFuture { running: PipelineFuture::new(inner, operation, plan, told) }
     }
 }

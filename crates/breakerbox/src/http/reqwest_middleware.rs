@@ -8,11 +8,13 @@ use http::{Extensions, Response};
 use reqwest::{Body, Request};
 use reqwest_middleware::{Middleware, Next};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// As a middleware of [`reqwest_middleware`]. What comes after it is run once for each attempt.
+/// As a middleware of [`reqwest_middleware`]. What comes after it is run once for each attempt, with
+/// extensions of its own; those of the last attempt are what comes out.
 ///
 /// An error of the pipeline is an [`Error`] inside of [`reqwest_middleware::Error::Middleware`].
 ///
@@ -42,19 +44,26 @@ where
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<reqwest::Response> {
-        let rest = Rest { next, extensions: extensions.clone() };
-        self.layer(rest).call(request).await.map_err(|error| match error {
+        let answered = Arc::default();
+        let rest = Rest { next, extensions: extensions.clone(), answered: Arc::clone(&answered) };
+        let result = self.layer(rest).call(request).await;
+        if let Some(theirs) = lock(&answered).take() {
+            *extensions = theirs;
+        }
+        result.map_err(|error| match error {
             Error::Inner(error) => error,
-            Error::Rejected(rejection) => {
-                let error: Error<reqwest::Error> = Error::Rejected(rejection);
-                reqwest_middleware::Error::middleware(error)
-            }
-            Error::Timeout(timeout) => {
-                let error: Error<reqwest::Error> = Error::Timeout(timeout);
-                reqwest_middleware::Error::middleware(error)
-            }
+            Error::Rejected(rejection) => own(Error::Rejected(rejection)),
+            Error::Timeout(timeout) => own(Error::Timeout(timeout)),
         })
     }
+}
+
+fn own(error: Error<reqwest::Error>) -> reqwest_middleware::Error {
+    reqwest_middleware::Error::middleware(error)
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What comes after the middleware, as a service.
@@ -62,6 +71,8 @@ where
 struct Rest<'a> {
     next: Next<'a>,
     extensions: Extensions,
+    /// What the last attempt that has ended leaves behind for the middleware before this one.
+    answered: Arc<Mutex<Option<Extensions>>>,
 }
 
 impl<'a> Service<Request> for Rest<'a> {
@@ -74,7 +85,11 @@ impl<'a> Service<Request> for Rest<'a> {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let Self { next, mut extensions } = self.clone();
-        Box::pin(async move { next.run(request, &mut extensions).await })
+        let Self { next, mut extensions, answered } = self.clone();
+        Box::pin(async move {
+            let result = next.run(request, &mut extensions).await;
+            *lock(&answered) = Some(extensions);
+            result
+        })
     }
 }

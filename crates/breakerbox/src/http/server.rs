@@ -2,7 +2,7 @@
 
 use super::explanation::Explanation;
 use super::headers::{time_left, urgency};
-use super::judge::ByProtocol;
+use super::judge::ByStatus;
 use super::outcome;
 use super::plan::ByBody;
 use super::response_body::ResponseBody;
@@ -10,8 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::inner::Inner;
 use crate::pipeline::PipelineFuture;
 use crate::tower::{About, Anonymous, Describe, Never, Requesting, take_ready};
-use crate::{Classify, Error, Hints, Pipeline};
-use breakerbox_core::pipeline::Hint;
+use crate::{Classify, Error, Pipeline};
 use http::{Request, Response};
 use http_body::Body;
 use std::fmt;
@@ -52,12 +51,13 @@ use tower_service::Service;
 ///
 /// A request is passed on once, whatever the pipeline says of retries and hedges.
 #[derive(Clone)]
-pub struct ServerLayer<C: Clock = SystemClock, D = Anonymous, K = ByProtocol> {
+pub struct ServerLayer<C: Clock = SystemClock, D = Anonymous, K = ByStatus> {
     pipeline: Pipeline<C>,
     describe: D,
     classify: K,
     trust: bool,
     idle: Option<Duration>,
+    until_head: bool,
 }
 
 /// When a request must be answered, for whoever works on it: [`ServerLayer`] puts it into the extensions
@@ -107,8 +107,8 @@ impl<C: Clock> ServerLayer<C> {
     /// A layer of this pipeline. All requests belong together, and nothing that they say of themselves is
     /// believed.
     pub fn new(pipeline: Pipeline<C>) -> Self {
-        let (describe, classify) = (Anonymous, ByProtocol);
-        Self { pipeline, describe, classify, trust: false, idle: None }
+        let (describe, classify) = (Anonymous, ByStatus);
+        Self { pipeline, describe, classify, trust: false, idle: None, until_head: false }
     }
 }
 
@@ -126,6 +126,35 @@ impl<C: Clock, D, K> ServerLayer<C, D, K> {
         self
     }
 
+    /// Ends the call of a request with the head of its response, as far as the policies go: its place is
+    /// given back while the body is still being sent. Default: it has its place until the end of the body.
+    ///
+    /// A client that does not read what it has asked for keeps the body, and with it the place, for as
+    /// long as its connection lasts: neither deadline nor idle timeout ends what nobody polls. Where
+    /// clients may be such, and no proxy stands before them that reads for them, this leaves them nothing
+    /// to hold.
+    ///
+    /// ```
+    /// use breakerbox::http::ServerLayer;
+    /// use breakerbox::{Pipeline, bulkhead};
+    /// use http::{Request, Response};
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let api = Pipeline::builder("api").bulkhead(bulkhead::Settings::new(1)).build()?;
+    /// let service = ServerLayer::new(api).until_head().layer(service_fn(async |_: Request<()>| {
+    ///     Ok::<_, std::io::Error>(Response::new(String::from("a post")))
+    /// }));
+    /// let unread = service.clone().oneshot(Request::new(())).await?;
+    /// assert_eq!(service.oneshot(Request::new(())).await?.status(), 200);
+    /// # drop(unread);
+    /// # Ok(()) }
+    /// ```
+    pub fn until_head(mut self) -> Self {
+        self.until_head = true;
+        self
+    }
+
     /// What a request says of its call: a client's address, a tenant, a user, as its key; its priority.
     /// What is said here goes before what headers say.
     pub fn about<B, F>(self, describe: F) -> ServerLayer<C, F, K>
@@ -137,15 +166,15 @@ impl<C: Clock, D, K> ServerLayer<C, D, K> {
 
     /// The same by a type that [describes](Describe) requests: [`ByHost`](super::ByHost), or one of your own.
     pub fn describe<Other>(self, describe: Other) -> ServerLayer<C, Other, K> {
-        let Self { pipeline, classify, trust, idle, .. } = self;
-        ServerLayer { pipeline, describe, classify, trust, idle }
+        let Self { pipeline, classify, trust, idle, until_head, .. } = self;
+        ServerLayer { pipeline, describe, classify, trust, idle, until_head }
     }
 
     /// Judges responses and errors, for the breaker, the throttle and the adaptive limit. Default:
-    /// [`ByProtocol`].
+    /// [`ByStatus`].
     pub fn classify<Other>(self, classify: Other) -> ServerLayer<C, D, Other> {
-        let Self { pipeline, describe, trust, idle, .. } = self;
-        ServerLayer { pipeline, describe, classify, trust, idle }
+        let Self { pipeline, describe, trust, idle, until_head, .. } = self;
+        ServerLayer { pipeline, describe, classify, trust, idle, until_head }
     }
 
     /// The pipeline, for its statistics and events.
@@ -179,7 +208,7 @@ impl<S, C: Clock, D: Clone, K: Clone> Layer<S> for ServerLayer<C, D, K> {
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct ServerService<S, C: Clock = SystemClock, D = Anonymous, K = ByProtocol> {
+pub struct ServerService<S, C: Clock = SystemClock, D = Anonymous, K = ByStatus> {
     service: S,
     layer: ServerLayer<C, D, K>,
 }
@@ -229,19 +258,17 @@ where
         let grpc = outcome::is_grpc(request.headers());
         let inner = Arc::clone(self.layer.pipeline.inner());
         let operation = Requesting::new(service, request, false, Never);
-        let (classify, idle) = (self.layer.classify.clone(), self.layer.idle);
-        let plan = ByBody { inner: Arc::clone(&inner), classify, hints: OfHead, idle, call: None };
+        let ServerLayer { idle, until_head, .. } = self.layer;
+        let classify = self.layer.classify.clone();
+        let plan = ByBody {
+            inner: Arc::clone(&inner),
+            classify,
+            hints: ByStatus,
+            idle,
+            until_head,
+            call: None,
+        };
         ServerFuture { running: PipelineFuture::new(inner, operation, plan, about.told()), grpc }
-    }
-}
-
-/// What the throttle and the adaptive limit are told of a response.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct OfHead;
-
-impl<B, E> Hints<Response<B>, E> for OfHead {
-    fn hint(&self, result: &Result<Response<B>, E>) -> Hint {
-        result.as_ref().map_or(Hint::NONE, outcome::hint_of_headers)
     }
 }
 
@@ -287,7 +314,7 @@ pin_project_lite::pin_project! {
         C: Clock,
     {
         #[pin]
-        running: PipelineFuture<Arc<Inner<C>>, C, Requesting<S, Request<B>, Never>, ByBody<C, K, OfHead>>,
+        running: PipelineFuture<Arc<Inner<C>>, C, Requesting<S, Request<B>, Never>, ByBody<C, K, ByStatus>>,
         grpc: bool,
     }
 }

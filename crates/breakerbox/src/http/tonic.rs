@@ -1,7 +1,7 @@
 //! tonic: clients behind a pipeline, and errors as statuses.
 
 use super::client::{ByHost, ClientFuture, ClientLayer, ClientService};
-use super::judge::ByProtocol;
+use super::judge::ByGrpc;
 use super::response_body::ResponseBody;
 use super::sending::SendBody;
 use super::{BREAKERBOX_REASON, ReplayBody};
@@ -14,6 +14,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -28,9 +29,12 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 impl<E: Into<BoxError>> From<Error<E>> for Status {
     fn from(error: Error<E>) -> Self {
         let told = error.explain();
-        let mut status = match error {
+        let mut status = Self::new(Code::from_i32(i32::from(told.grpc)), told.message);
+        // A layer above this one is to know whose word it is.
+        match error {
             Error::Inner(inner) => return Self::from_error(inner.into()),
-            _ => Self::new(Code::from_i32(i32::from(told.grpc)), told.message),
+            Error::Rejected(rejection) => status.set_source(Arc::new(rejection)),
+            Error::Timeout(timeout) => status.set_source(Arc::new(timeout)),
         };
         let metadata = status.metadata_mut().as_mut();
         metadata.insert(BREAKERBOX_REASON, HeaderValue::from_static(told.reason));
@@ -92,21 +96,25 @@ impl SendBody<Body> for AsTonics {
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct GrpcLayer<C: Clock = SystemClock, D = ByHost, K = ByProtocol, H = ByProtocol> {
+pub struct GrpcLayer<C: Clock = SystemClock, D = ByHost, K = ByGrpc, H = ByGrpc> {
     layer: ClientLayer<C, AsTonics, D, K, H>,
+}
+
+fn for_grpc<C: Clock>(layer: ClientLayer<C>) -> ClientLayer<C, AsTonics, ByHost, ByGrpc, ByGrpc> {
+    layer.send_body(AsTonics).repeat_methods([]).classify(ByGrpc).hints(ByGrpc)
 }
 
 impl<C: Clock> GrpcLayer<C> {
     /// A layer of this pipeline.
     pub fn new(pipeline: Pipeline<C>) -> Self {
-        Self { layer: ClientLayer::new(pipeline).send_body(AsTonics).repeat_methods([]) }
+        Self { layer: for_grpc(ClientLayer::new(pipeline)) }
     }
 }
 
 impl GrpcLayer {
     /// The stack that most clients want: see [`ClientLayer::standard`].
     pub fn standard(name: &str) -> Self {
-        Self { layer: ClientLayer::standard(name).send_body(AsTonics).repeat_methods([]) }
+        Self { layer: for_grpc(ClientLayer::standard(name)) }
     }
 }
 
@@ -179,7 +187,7 @@ impl<S, C: Clock, D: Clone, K: Clone, H: Clone> Layer<S> for GrpcLayer<C, D, K, 
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct GrpcService<S, C: Clock = SystemClock, D = ByHost, K = ByProtocol, H = ByProtocol> {
+pub struct GrpcService<S, C: Clock = SystemClock, D = ByHost, K = ByGrpc, H = ByGrpc> {
     service: ClientService<S, C, AsTonics, D, K, H>,
 }
 

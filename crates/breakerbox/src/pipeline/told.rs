@@ -22,6 +22,12 @@ impl Default for Told {
 }
 
 impl Told {
+    /// The same, with no more time than this.
+    #[cfg(feature = "http")]
+    pub(crate) fn within(self, left: Option<Duration>) -> Self {
+        Self { left: [self.left, left].into_iter().flatten().min(), ..self }
+    }
+
     /// The same for the machine. One key stands for whatever a policy may ask.
     #[inline(always)]
     pub(crate) fn start(&self, repeatable: bool, hedgeable: bool) -> Start {

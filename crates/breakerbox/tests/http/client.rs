@@ -125,6 +125,23 @@ async fn each_host_has_a_breaker_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_is_the_same_however_it_is_written() {
+    let pipeline = builder().breaker(breaker_after(1)).breaker_keys(10).build().unwrap();
+    let answers = Answers::statuses(&[500]);
+    let client = ClientLayer::new(pipeline).layer(answers.clone());
+    for (uri, calls) in [
+        ("http://[::1]/", 1),
+        ("http://[0:0::1]:80/", 1),
+        ("https://[::1]/", 2),
+        ("http://a/", 3),
+        ("http://user@A.:80/", 3),
+    ] {
+        let _ = client.clone().oneshot(get(uri)).await;
+        assert_eq!(answers.calls(), calls, "{uri}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_safe_requests_without_a_body_are_hedged() {
     let hedge = Settings { budget: None, ..Settings::new(Delay::Fixed(50 * MS)) };
     let client = ClientLayer::new(builder().hedge(hedge).build().unwrap());

@@ -10,4 +10,6 @@ mod grpc;
 #[cfg(feature = "reqwest-middleware")]
 mod reqwests;
 mod server;
+#[cfg(all(feature = "axum", feature = "reqwest-middleware", feature = "tonic"))]
+mod stems;
 mod support;

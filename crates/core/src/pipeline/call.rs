@@ -6,6 +6,7 @@ use super::gates::accepted;
 use super::{Notice, Pipeline};
 use crate::chaos::Fault;
 use crate::endpoints::{Endpoints, Picked, Tried};
+use crate::retry::Failure;
 use crate::{Timestamp, bulkhead, rate_limit};
 use std::sync::Arc;
 use std::task::Waker;
@@ -347,6 +348,10 @@ impl Call {
         hint: Hint,
         notice: Notice<'_>,
     ) -> Action {
+        if hint.failure == Failure::Timeout && ending == Ending::Failure && self.is_nearly_over(now)
+        {
+            return self.deadline_exceeded(pipeline, now, now, notice);
+        }
         let streaming = self.phase == Phase::Streaming;
         let (outcome, failure) = (ending.outcome(), hint.failure);
         let ended = self.finish(pipeline, now, number, outcome, failure, notice);

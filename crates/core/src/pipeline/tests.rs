@@ -118,6 +118,26 @@ fn a_probe_that_times_out_has_failed_though_its_lease_is_as_long_and_the_driver_
 }
 
 #[test]
+fn who_was_told_the_deadline_may_find_it_over_a_moment_before_us() {
+    let settings =
+        Settings { deadline: Some(millis(100)), breaker: breaker(4), ..Settings::default() };
+    let pipeline = retrying(settings, retry::Settings::default());
+    let timed_out = Hint { failure: retry::Failure::Timeout, ..Hint::NONE };
+    for (time, told, over) in [(89, None, false), (90, None, true), (90, Some(95), true)] {
+        let start = Start { left: told.map(millis), ..Start::default() };
+        let (mut call, _) = pipeline.begin(at(0), start, &mut |_, _| {});
+        let ended = Event::Ended { attempt: 1, ending: Ending::Failure, hint: timed_out };
+        let action = step(&mut call, &pipeline, time, ended);
+        let end = End::DeadlineExceeded { after: millis(time) };
+        assert_eq!(action == Action::Done { end, fallback: false }, over, "{time}");
+        drop(call);
+    }
+    // The caller's own was shorter, which says nothing of the other side.
+    let seen = pipeline.endpoints().breaker(0).unwrap().snapshot(at(100));
+    assert_eq!((seen.started, seen.failures, seen.ignored, seen.in_flight), (3, 2, 1, 0));
+}
+
+#[test]
 fn our_deadline_is_a_failure_and_the_callers_shorter_one_is_not() {
     let settings =
         Settings { deadline: Some(millis(100)), breaker: breaker(4), ..Settings::default() };

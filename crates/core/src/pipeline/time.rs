@@ -5,8 +5,18 @@ use super::call::{Call, Phase};
 use super::{Notice, Pipeline};
 use crate::retry::Failure;
 use crate::{Outcome, Timestamp};
+use std::time::Duration;
+
+/// Whoever was told the deadline may find it over so long before us: timers are rounded, and the clock
+/// may be coarse.
+const BEFORE_DEADLINE: Duration = Duration::from_millis(10);
 
 impl Call {
+    /// Whether an attempt that has run out of time has so because the call's is over.
+    pub(super) fn is_nearly_over(&self, now: Timestamp) -> bool {
+        self.deadline <= now + BEFORE_DEADLINE
+    }
+
     /// What is due first happened first; at one instant the deadline comes before the timeout. It
     /// happened when it was due, however late the driver comes: else a probe that times out would
     /// be found after its lease, which is as long.
