@@ -6,7 +6,7 @@ use http_body::{Body, Frame, SizeHint};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 
 /// A body that is kept while it is sent, so that the next attempt can begin from the front. Only so much
 /// of it is kept; a longer one goes through once.
@@ -39,6 +39,9 @@ struct Shared<B> {
     lost: bool,
     /// The number of the attempt that reads on where what is kept ends.
     reader: u32,
+    /// Whom to wake when the next one begins: that reader, while it waits for the body. The body itself
+    /// forgets it as soon as it is asked by the next one.
+    waiting: Option<Waker>,
 }
 
 /// The body of a request that a pipeline may have to send more than once: that of one attempt.
@@ -123,19 +126,26 @@ impl<B: Body<Data = Bytes> + Unpin> Replay<B> {
         let size = body.size_hint();
         let (lost, ended) = (size.lower() > limit as u64, body.is_end_stream());
         let (kept, trailers, room) = (Vec::new(), None, limit);
-        let shared = Shared { body, size, kept, trailers, room, ended, lost, reader: 0 };
+        let (reader, waiting) = (0, None);
+        let shared = Shared { body, size, kept, trailers, room, ended, lost, reader, waiting };
         Self(Arc::new(Mutex::new(shared)))
     }
 }
 
 impl<B> Replay<B> {
     /// The body from the front, for the next attempt. That of the attempt before is over, but for what is
-    /// kept.
+    /// kept; it is woken to learn that. The last one reads on when the `Replay` itself is gone.
     pub fn body(&self) -> ReplayBody<B> {
-        let mut shared = lock(&self.0);
-        let whole = shared.reader == 0 || !shared.lost;
-        shared.reader += 1;
-        let (reader, shared) = (whole.then_some(shared.reader), Arc::clone(&self.0));
+        let (reader, waiting) = {
+            let mut shared = lock(&self.0);
+            let whole = shared.reader == 0 || !shared.lost;
+            shared.reader += 1;
+            (whole.then_some(shared.reader), shared.waiting.take())
+        };
+        if let Some(superseded) = waiting {
+            superseded.wake();
+        }
+        let shared = Arc::clone(&self.0);
         ReplayBody(Of::Replayed(Reading { shared, reader, position: 0, begun: false, over: false }))
     }
 
@@ -161,7 +171,14 @@ type PollFrame<B> = Poll<Option<Result<Frame<Bytes>, ReplayError<<B as Body>::Er
 
 impl<B: Body<Data = Bytes> + Unpin> Shared<B> {
     fn poll_body(&mut self, cx: &mut Context<'_>) -> PollFrame<B> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            // Its task may have moved, or be another one by now.
+            if !self.waiting.as_ref().is_some_and(|it| it.will_wake(cx.waker())) {
+                self.waiting = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        };
+        self.waiting = None;
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 self.keep(&frame);
