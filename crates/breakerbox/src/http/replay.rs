@@ -1,5 +1,6 @@
 //! The body of a request that may have to be sent more than once.
 
+use super::kept::{Kept, Position};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -31,9 +32,8 @@ struct Shared<B> {
     body: B,
     /// Of the whole, as far as it says.
     size: SizeHint,
-    kept: Vec<Bytes>,
+    kept: Kept,
     trailers: Option<HeaderMap>,
-    room: usize,
     ended: bool,
     /// It was too long to be kept, or has failed: it cannot be sent again.
     lost: bool,
@@ -74,8 +74,8 @@ struct Reading<B> {
     shared: Arc<Mutex<Shared<B>>>,
     /// `None`: what it would begin with is not kept.
     reader: Option<u32>,
-    /// How many of the kept frames it has had.
-    position: usize,
+    /// How much it has had of what is kept.
+    position: Position,
     begun: bool,
     over: bool,
 }
@@ -125,9 +125,9 @@ impl<B: Body<Data = Bytes> + Unpin> Replay<B> {
         // What is known to be too long is not even begun to be kept.
         let size = body.size_hint();
         let (lost, ended) = (size.lower() > limit as u64, body.is_end_stream());
-        let (kept, trailers, room) = (Vec::new(), None, limit);
+        let (kept, trailers) = (Kept::new(limit), None);
         let (reader, waiting) = (0, None);
-        let shared = Shared { body, size, kept, trailers, room, ended, lost, reader, waiting };
+        let shared = Shared { body, size, kept, trailers, ended, lost, reader, waiting };
         Self(Arc::new(Mutex::new(shared)))
     }
 }
@@ -140,13 +140,14 @@ impl<B> Replay<B> {
             let mut shared = lock(&self.0);
             let whole = shared.reader == 0 || !shared.lost;
             shared.reader += 1;
+            shared.kept.seal();
             (whole.then_some(shared.reader), shared.waiting.take())
         };
         if let Some(superseded) = waiting {
             superseded.wake();
         }
-        let shared = Arc::clone(&self.0);
-        ReplayBody(Of::Replayed(Reading { shared, reader, position: 0, begun: false, over: false }))
+        let (shared, position) = (Arc::clone(&self.0), Position::default());
+        ReplayBody(Of::Replayed(Reading { shared, reader, position, begun: false, over: false }))
     }
 
     /// Whether all of it that was sent can be sent again.
@@ -157,7 +158,7 @@ impl<B> Replay<B> {
     /// Whether there is nothing to send, so that two attempts can send it at once.
     pub fn is_empty(&self) -> bool {
         let shared = lock(&self.0);
-        shared.ended && shared.kept.is_empty() && shared.trailers.is_none()
+        shared.ended && !shared.lost && shared.kept.is_empty() && shared.trailers.is_none()
     }
 }
 
@@ -182,6 +183,10 @@ impl<B: Body<Data = Bytes> + Unpin> Shared<B> {
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 self.keep(&frame);
+                if !self.ended && self.body.is_end_stream() {
+                    // Nobody asks for more, so that is not told otherwise.
+                    self.end(None);
+                }
                 Some(Ok(frame))
             }
             Some(Err(error)) => {
@@ -189,7 +194,7 @@ impl<B: Body<Data = Bytes> + Unpin> Shared<B> {
                 Some(Err(ReplayError::Body(error)))
             }
             None => {
-                self.ended = true;
+                self.end(None);
                 None
             }
         })
@@ -197,20 +202,19 @@ impl<B: Body<Data = Bytes> + Unpin> Shared<B> {
 
     fn keep(&mut self, frame: &Frame<Bytes>) {
         if let Some(bytes) = frame.data_ref() {
-            match self.room.checked_sub(bytes.len()).filter(|_| !self.lost) {
-                Some(room) => {
-                    self.room = room;
-                    self.kept.push(bytes.clone());
-                }
-                None => {
-                    self.lost = true;
-                    self.kept = Vec::new();
-                }
+            if !self.lost && !self.kept.keep(bytes) {
+                self.lost = true;
+                self.kept = Kept::new(0);
             }
         } else if let Some(trailers) = frame.trailers_ref() {
-            self.ended = true;
-            self.trailers = Some(trailers.clone());
+            self.end(Some(trailers.clone()));
         }
+    }
+
+    fn end(&mut self, trailers: Option<HeaderMap>) {
+        self.ended = true;
+        self.trailers = trailers;
+        self.kept.seal();
     }
 }
 
@@ -236,10 +240,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for ReplayBody<B> {
             Of::Direct(body) => body.is_end_stream(),
             Of::Replayed(reading) => {
                 let shared = lock(&reading.shared);
-                let read = reading.position >= shared.kept.len();
-                let ended =
-                    shared.trailers.is_none() && (shared.ended || shared.body.is_end_stream());
-                reading.over || (reading.reader.is_some() && read && ended)
+                let current = reading.reader == Some(shared.reader);
+                let ended = shared.trailers.is_none()
+                    && (shared.ended || (current && shared.body.is_end_stream()));
+                let read = !shared.kept.has_more(reading.position);
+                reading.over || (reading.may_read(&shared) && read && ended)
             }
         }
     }
@@ -253,6 +258,13 @@ impl<B: Body<Data = Bytes> + Unpin> Body for ReplayBody<B> {
     }
 }
 
+impl<B> Reading<B> {
+    /// Whether what is kept is what it needs: where it is lost, only its last reader goes on.
+    fn may_read(&self, shared: &Shared<B>) -> bool {
+        self.reader.is_some_and(|reader| reader == shared.reader || !shared.lost)
+    }
+}
+
 impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
     fn poll(&mut self, cx: &mut Context<'_>) -> PollFrame<B> {
         if self.over {
@@ -260,10 +272,9 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
         }
         self.begun = true;
         let mut shared = lock(&self.shared);
-        if self.reader.is_some() {
-            if let Some(bytes) = shared.kept.get(self.position) {
-                self.position += 1;
-                return Poll::Ready(Some(Ok(Frame::data(bytes.clone()))));
+        if self.may_read(&shared) {
+            if let Some(bytes) = shared.kept.next(&mut self.position) {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
             if shared.ended {
                 self.over = true;
@@ -276,7 +287,7 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
         }
         let polled = shared.poll_body(cx);
         match &polled {
-            Poll::Ready(Some(Ok(frame))) if frame.is_data() => self.position = shared.kept.len(),
+            Poll::Ready(Some(Ok(frame))) if frame.is_data() => self.position = shared.kept.end(),
             Poll::Ready(_) => self.over = true,
             Poll::Pending => {}
         }

@@ -1,8 +1,12 @@
 //! The body of a request, for one attempt after the other.
 
-use crate::support::{Part, Parts};
+use crate::support::{Part, Parts, trailers};
+use allocation_counter::measure;
 use breakerbox::http::{Replay, ReplayBody, ReplayError};
-use http_body::Body;
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -72,4 +76,104 @@ fn who_does_not_wait_is_not_woken() {
     assert_eq!(woken.0.load(Ordering::Relaxed), 0);
     assert_eq!(look(&mut old, &woken), Look::Superseded);
     assert_eq!(look(&mut old, &woken), Look::End);
+}
+
+/// The same frame, so many times.
+struct Frames(usize, &'static [u8]);
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Some(left) = self.0.checked_sub(1) else { return Poll::Ready(None) };
+        self.0 = left;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(self.1)))))
+    }
+}
+
+/// The sum of all frames.
+fn read(mut body: ReplayBody<Frames>) -> Vec<u8> {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut all = Vec::with_capacity(1 << 17);
+    loop {
+        match Pin::new(&mut body).poll_frame(&mut cx) {
+            Poll::Ready(Some(frame)) => all.extend(frame.unwrap().into_data().unwrap()),
+            Poll::Ready(None) => return all,
+            Poll::Pending => panic!("it is all there"),
+        }
+    }
+}
+
+#[test]
+fn what_is_kept_takes_no_more_memory_the_smaller_its_frames_are() {
+    for (frame, times, is_kept) in [
+        (&[][..], 200_000, true),
+        (&[1; 1], 65_536, true),
+        (&[1; 1], 65_537, false),
+        (&[1; 3], 20_000, true),
+        (&[1; 1023], 64, true),
+        (&[1; 1024], 64, true),
+        (&[1; 1025], 64, false),
+    ] {
+        let taken = measure(|| {
+            let replay = Replay::new(Frames(times, frame), 65_536);
+            let all = read(replay.body());
+            assert_eq!((all.len(), replay.is_kept()), (times * frame.len(), is_kept));
+            drop(all);
+            if is_kept {
+                assert_eq!(read(replay.body()).len(), times * frame.len());
+            }
+        });
+        // What was read takes 128 KiB here.
+        let kept = taken.bytes_max.saturating_sub(1 << 17);
+        assert!(kept < 3 * 65_536, "{} bytes, {times} times: {kept}", frame.len());
+    }
+}
+
+#[tokio::test]
+async fn joined_frames_are_the_same_body() {
+    let long: &'static str = "long".repeat(300).leak();
+    let parts = ["", "a", "b", "", long, "c", "d", long, long, "e"].map(Part::Data);
+    let whole = format!("ab{long}cd{long}{long}e");
+    let all = [&parts[..], &[trailers("0")]].concat();
+    for read_before in 0..=all.len() {
+        let replay = Replay::new(Parts::of(&all), 1 << 16);
+        let mut first = replay.body();
+        for _ in 0..read_before {
+            first.frame().await.unwrap().unwrap();
+        }
+        let second = replay.body().collect().await.unwrap();
+        assert_eq!(second.trailers().unwrap()["grpc-status"], "0");
+        assert_eq!(second.to_bytes(), whole, "{read_before}");
+        // All of it is kept, so the one before can still be read to its end.
+        let rest = first.collect().await.unwrap().to_bytes();
+        let had = parts.iter().take(read_before).map(|it| text(it).len()).sum::<usize>();
+        assert_eq!(rest, whole[had..], "{read_before}");
+    }
+}
+
+fn text(part: &Part) -> &'static str {
+    let Part::Data(text) = part else { return "" };
+    text
+}
+
+#[test]
+fn what_is_lost_never_looks_complete_to_an_attempt_before() {
+    let parts = [Part::Data("a"), Part::Data("bc"), Part::Data("d")];
+    let replay = Replay::new(Parts::of(&parts), 3);
+    let woken = Arc::new(Woken::default());
+    let mut old = replay.body();
+    assert_eq!(look(&mut old, &woken), Look::Data("a".to_owned()));
+    let mut new = replay.body();
+    for data in ["a", "bc", "d"] {
+        assert_eq!(look(&mut new, &woken), Look::Data(data.to_owned()));
+    }
+    assert_eq!(look(&mut new, &woken), Look::End);
+    // The third was more than may be kept, so the second cannot be had any more.
+    assert!(!replay.is_kept() && !replay.is_empty() && !old.is_end_stream());
+    assert_eq!(look(&mut old, &woken), Look::Superseded);
 }
