@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// A body that is kept while it is sent, so that the next attempt can begin from the front. Only so much
-/// of it is kept; a longer one goes through once.
+/// of it is kept; a longer one goes through once, as soon as some of it has been read.
 ///
 /// ```
 /// use breakerbox::http::Replay;
@@ -122,10 +122,10 @@ impl<E: std::error::Error + 'static> std::error::Error for ReplayError<E> {
 impl<B: Body<Data = Bytes> + Unpin> Replay<B> {
     /// A body that is kept up to so many bytes.
     pub fn new(body: B, limit: usize) -> Self {
-        // What is known to be too long is not even begun to be kept.
-        let size = body.size_hint();
-        let (lost, ended) = (size.lower() > limit as u64, body.is_end_stream());
-        let (kept, trailers) = (Kept::new(limit), None);
+        let (size, ended) = (body.size_hint(), body.is_end_stream());
+        // What is known to be too long is not even begun to be kept: it is lost when it is first read.
+        let room = if size.lower() > limit as u64 { 0 } else { limit };
+        let (kept, trailers, lost) = (Kept::new(room), None, false);
         let (reader, waiting) = (0, None);
         let shared = Shared { body, size, kept, trailers, ended, lost, reader, waiting };
         Self(Arc::new(Mutex::new(shared)))
@@ -138,7 +138,7 @@ impl<B> Replay<B> {
     pub fn body(&self) -> ReplayBody<B> {
         let (reader, waiting) = {
             let mut shared = lock(&self.0);
-            let whole = shared.reader == 0 || !shared.lost;
+            let whole = !shared.lost;
             shared.reader += 1;
             shared.kept.seal();
             (whole.then_some(shared.reader), shared.waiting.take())
@@ -150,7 +150,8 @@ impl<B> Replay<B> {
         ReplayBody(Of::Replayed(Reading { shared, reader, position, begun: false, over: false }))
     }
 
-    /// Whether all of it that was sent can be sent again.
+    /// Whether all of it that was sent can be sent again. That is so of any body of which nothing was sent,
+    /// however long it is.
     pub fn is_kept(&self) -> bool {
         !lock(&self.0).lost
     }

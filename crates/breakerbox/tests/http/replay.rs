@@ -1,16 +1,19 @@
 //! The body of a request, for one attempt after the other.
 
-use crate::support::{Part, Parts, trailers};
+use crate::support::{Part, Parts, answer, attempts, builder, trailers};
 use allocation_counter::measure;
-use breakerbox::http::{Replay, ReplayBody, ReplayError};
+use breakerbox::http::{ClientLayer, Replay, ReplayBody, ReplayError};
 use bytes::Bytes;
+use http::Request;
 use http_body::{Body, Frame};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use tower::{Layer, ServiceExt, service_fn};
 
 /// Counts how often it is woken.
 #[derive(Default)]
@@ -176,4 +179,40 @@ fn what_is_lost_never_looks_complete_to_an_attempt_before() {
     // The third was more than may be kept, so the second cannot be had any more.
     assert!(!replay.is_kept() && !replay.is_empty() && !old.is_end_stream());
     assert_eq!(look(&mut old, &woken), Look::Superseded);
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_lost_only_when_it_is_read() {
+    let replay = Replay::new(Full::<Bytes>::from("too long"), 4);
+    let (first, second) = (replay.body(), replay.body());
+    assert!(replay.is_kept());
+    assert_eq!(second.size_hint().exact(), Some(8));
+    assert!(matches!(first.collect().await, Err(ReplayError::Superseded)));
+    assert!(replay.is_kept());
+    assert_eq!(second.collect().await.unwrap().to_bytes(), "too long");
+    assert!(!replay.is_kept() && !replay.is_empty());
+    assert!(matches!(replay.body().collect().await, Err(ReplayError::Superseded)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_upload_is_sent_again_where_nothing_of_it_was_read() {
+    for (reads, calls) in [(false, 2), (true, 1)] {
+        let client = ClientLayer::new(builder().retry(attempts(3)).build().unwrap()).max_body(4);
+        let called = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&called);
+        let refusing_once = service_fn(move |request: Request<ReplayBody<Full<Bytes>>>| {
+            let first = count.fetch_add(1, Ordering::Relaxed) == 0;
+            async move {
+                if first && !reads {
+                    return Err(io::Error::from(io::ErrorKind::ConnectionRefused));
+                }
+                assert_eq!(request.into_body().collect().await.unwrap().to_bytes(), "too long");
+                Ok(answer(if first { 503 } else { 200 }, &[]))
+            }
+        });
+        let put = Request::put("http://posts/1").body(Full::from("too long")).unwrap();
+        let response = client.layer(refusing_once).oneshot(put).await.unwrap();
+        assert_eq!(response.status(), if reads { 503 } else { 200 });
+        assert_eq!(called.load(Ordering::Relaxed), calls);
+    }
 }
