@@ -33,6 +33,7 @@ mod explanation;
 mod headers;
 mod health;
 mod judge;
+mod kept;
 mod outcome;
 mod plan;
 mod replay;

@@ -1,15 +1,16 @@
 //! The body of a request that may have to be sent more than once.
 
+use super::kept::{Kept, Position};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 
 /// A body that is kept while it is sent, so that the next attempt can begin from the front. Only so much
-/// of it is kept; a longer one goes through once.
+/// of it is kept; a longer one goes through once, as soon as some of it has been read.
 ///
 /// ```
 /// use breakerbox::http::Replay;
@@ -31,14 +32,16 @@ struct Shared<B> {
     body: B,
     /// Of the whole, as far as it says.
     size: SizeHint,
-    kept: Vec<Bytes>,
+    kept: Kept,
     trailers: Option<HeaderMap>,
-    room: usize,
     ended: bool,
     /// It was too long to be kept, or has failed: it cannot be sent again.
     lost: bool,
     /// The number of the attempt that reads on where what is kept ends.
     reader: u32,
+    /// Whom to wake when the next one begins: that reader, while it waits for the body. The body itself
+    /// forgets it as soon as it is asked by the next one.
+    waiting: Option<Waker>,
 }
 
 /// The body of a request that a pipeline may have to send more than once: that of one attempt.
@@ -71,8 +74,8 @@ struct Reading<B> {
     shared: Arc<Mutex<Shared<B>>>,
     /// `None`: what it would begin with is not kept.
     reader: Option<u32>,
-    /// How many of the kept frames it has had.
-    position: usize,
+    /// How much it has had of what is kept.
+    position: Position,
     begun: bool,
     over: bool,
 }
@@ -119,27 +122,36 @@ impl<E: std::error::Error + 'static> std::error::Error for ReplayError<E> {
 impl<B: Body<Data = Bytes> + Unpin> Replay<B> {
     /// A body that is kept up to so many bytes.
     pub fn new(body: B, limit: usize) -> Self {
-        // What is known to be too long is not even begun to be kept.
-        let size = body.size_hint();
-        let (lost, ended) = (size.lower() > limit as u64, body.is_end_stream());
-        let (kept, trailers, room) = (Vec::new(), None, limit);
-        let shared = Shared { body, size, kept, trailers, room, ended, lost, reader: 0 };
+        let (size, ended) = (body.size_hint(), body.is_end_stream());
+        // What is known to be too long is not even begun to be kept: it is lost when it is first read.
+        let room = if size.lower() > limit as u64 { 0 } else { limit };
+        let (kept, trailers, lost) = (Kept::new(room), None, false);
+        let (reader, waiting) = (0, None);
+        let shared = Shared { body, size, kept, trailers, ended, lost, reader, waiting };
         Self(Arc::new(Mutex::new(shared)))
     }
 }
 
 impl<B> Replay<B> {
     /// The body from the front, for the next attempt. That of the attempt before is over, but for what is
-    /// kept.
+    /// kept; it is woken to learn that. The last one reads on when the `Replay` itself is gone.
     pub fn body(&self) -> ReplayBody<B> {
-        let mut shared = lock(&self.0);
-        let whole = shared.reader == 0 || !shared.lost;
-        shared.reader += 1;
-        let (reader, shared) = (whole.then_some(shared.reader), Arc::clone(&self.0));
-        ReplayBody(Of::Replayed(Reading { shared, reader, position: 0, begun: false, over: false }))
+        let (reader, waiting) = {
+            let mut shared = lock(&self.0);
+            let whole = !shared.lost;
+            shared.reader += 1;
+            shared.kept.seal();
+            (whole.then_some(shared.reader), shared.waiting.take())
+        };
+        if let Some(superseded) = waiting {
+            superseded.wake();
+        }
+        let (shared, position) = (Arc::clone(&self.0), Position::default());
+        ReplayBody(Of::Replayed(Reading { shared, reader, position, begun: false, over: false }))
     }
 
-    /// Whether all of it that was sent can be sent again.
+    /// Whether all of it that was sent can be sent again. That is so of any body of which nothing was sent,
+    /// however long it is.
     pub fn is_kept(&self) -> bool {
         !lock(&self.0).lost
     }
@@ -147,7 +159,7 @@ impl<B> Replay<B> {
     /// Whether there is nothing to send, so that two attempts can send it at once.
     pub fn is_empty(&self) -> bool {
         let shared = lock(&self.0);
-        shared.ended && shared.kept.is_empty() && shared.trailers.is_none()
+        shared.ended && !shared.lost && shared.kept.is_empty() && shared.trailers.is_none()
     }
 }
 
@@ -161,10 +173,21 @@ type PollFrame<B> = Poll<Option<Result<Frame<Bytes>, ReplayError<<B as Body>::Er
 
 impl<B: Body<Data = Bytes> + Unpin> Shared<B> {
     fn poll_body(&mut self, cx: &mut Context<'_>) -> PollFrame<B> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            // Its task may have moved, or be another one by now.
+            if !self.waiting.as_ref().is_some_and(|it| it.will_wake(cx.waker())) {
+                self.waiting = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        };
+        self.waiting = None;
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 self.keep(&frame);
+                if !self.ended && self.body.is_end_stream() {
+                    // Nobody asks for more, so that is not told otherwise.
+                    self.end(None);
+                }
                 Some(Ok(frame))
             }
             Some(Err(error)) => {
@@ -172,7 +195,7 @@ impl<B: Body<Data = Bytes> + Unpin> Shared<B> {
                 Some(Err(ReplayError::Body(error)))
             }
             None => {
-                self.ended = true;
+                self.end(None);
                 None
             }
         })
@@ -180,20 +203,19 @@ impl<B: Body<Data = Bytes> + Unpin> Shared<B> {
 
     fn keep(&mut self, frame: &Frame<Bytes>) {
         if let Some(bytes) = frame.data_ref() {
-            match self.room.checked_sub(bytes.len()).filter(|_| !self.lost) {
-                Some(room) => {
-                    self.room = room;
-                    self.kept.push(bytes.clone());
-                }
-                None => {
-                    self.lost = true;
-                    self.kept = Vec::new();
-                }
+            if !self.lost && !self.kept.keep(bytes) {
+                self.lost = true;
+                self.kept = Kept::new(0);
             }
         } else if let Some(trailers) = frame.trailers_ref() {
-            self.ended = true;
-            self.trailers = Some(trailers.clone());
+            self.end(Some(trailers.clone()));
         }
+    }
+
+    fn end(&mut self, trailers: Option<HeaderMap>) {
+        self.ended = true;
+        self.trailers = trailers;
+        self.kept.seal();
     }
 }
 
@@ -219,10 +241,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for ReplayBody<B> {
             Of::Direct(body) => body.is_end_stream(),
             Of::Replayed(reading) => {
                 let shared = lock(&reading.shared);
-                let read = reading.position >= shared.kept.len();
-                let ended =
-                    shared.trailers.is_none() && (shared.ended || shared.body.is_end_stream());
-                reading.over || (reading.reader.is_some() && read && ended)
+                let current = reading.reader == Some(shared.reader);
+                let ended = shared.trailers.is_none()
+                    && (shared.ended || (current && shared.body.is_end_stream()));
+                let read = !shared.kept.has_more(reading.position);
+                reading.over || (reading.may_read(&shared) && read && ended)
             }
         }
     }
@@ -236,6 +259,13 @@ impl<B: Body<Data = Bytes> + Unpin> Body for ReplayBody<B> {
     }
 }
 
+impl<B> Reading<B> {
+    /// Whether what is kept is what it needs: where it is lost, only its last reader goes on.
+    fn may_read(&self, shared: &Shared<B>) -> bool {
+        self.reader.is_some_and(|reader| reader == shared.reader || !shared.lost)
+    }
+}
+
 impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
     fn poll(&mut self, cx: &mut Context<'_>) -> PollFrame<B> {
         if self.over {
@@ -243,10 +273,9 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
         }
         self.begun = true;
         let mut shared = lock(&self.shared);
-        if self.reader.is_some() {
-            if let Some(bytes) = shared.kept.get(self.position) {
-                self.position += 1;
-                return Poll::Ready(Some(Ok(Frame::data(bytes.clone()))));
+        if self.may_read(&shared) {
+            if let Some(bytes) = shared.kept.next(&mut self.position) {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
             if shared.ended {
                 self.over = true;
@@ -259,7 +288,7 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
         }
         let polled = shared.poll_body(cx);
         match &polled {
-            Poll::Ready(Some(Ok(frame))) if frame.is_data() => self.position = shared.kept.len(),
+            Poll::Ready(Some(Ok(frame))) if frame.is_data() => self.position = shared.kept.end(),
             Poll::Ready(_) => self.over = true,
             Poll::Pending => {}
         }

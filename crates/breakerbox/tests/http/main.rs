@@ -7,6 +7,7 @@ mod client;
 #[cfg(all(feature = "axum", feature = "tonic"))]
 mod conversions;
 mod grpc;
+mod replay;
 #[cfg(feature = "reqwest-middleware")]
 mod reqwests;
 mod server;
