@@ -71,6 +71,9 @@ pub struct Event {
 pub enum EventKind {
     /// The circuit changed its state.
     Transition(Transition),
+    /// The circuit of one key changed its state, where each key has a breaker of its own
+    /// ([`breaker_keys`](crate::PipelineBuilder::breaker_keys)); calls without a key have one together.
+    KeyTransition(Transition),
     /// A call did not fail.
     Success {
         /// How long it took; zero if it began before anybody listened.
@@ -186,7 +189,7 @@ impl EventKind {
     /// ```
     pub fn interest(&self) -> Interest {
         match self {
-            Self::Transition(_) => Interest::TRANSITIONS,
+            Self::Transition(_) | Self::KeyTransition(_) => Interest::TRANSITIONS,
             Self::Success { .. } | Self::Failure { .. } | Self::Ignored => Interest::OUTCOMES,
             Self::Panicked => Interest::PANICS,
             Self::Rejected(_) => Interest::REJECTIONS,

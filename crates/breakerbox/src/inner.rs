@@ -356,7 +356,9 @@ impl<C: Clock> Inner<C> {
 
     #[cold]
     fn changed(&self, change: Transition) {
-        self.tell(Interest::TRANSITIONS, || EventKind::Transition(change));
+        let of_a_key = self.pipeline.keyed_breakers().is_some();
+        let kind = if of_a_key { EventKind::KeyTransition } else { EventKind::Transition };
+        self.tell(Interest::TRANSITIONS, || kind(change));
     }
 
     /// Makes an event only if somebody wants it.

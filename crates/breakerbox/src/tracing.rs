@@ -6,6 +6,8 @@
 //! |---|---|---|
 //! | warn | `circuit breaker opened` | `from`, `to`, `cause` |
 //! | info | `circuit breaker changed` | `from`, `to`, `cause` |
+//! | info | `circuit breaker of one key opened` | `from`, `to`, `cause` |
+//! | debug | `circuit breaker of one key changed` | `from`, `to`, `cause` |
 //! | warn | `operation panicked` | |
 //! | debug | `call rejected` | `policy`, `reason`, `retry_after` |
 //! | debug | `call timed out` | `kind`, `after` |
@@ -83,6 +85,14 @@ fn write(event: &Event) {
                 warn!(target: TARGET, %name, %from, %to, %cause, "circuit breaker opened");
             } else {
                 info!(target: TARGET, %name, %from, %to, %cause, "circuit breaker changed");
+            }
+        }
+        EventKind::KeyTransition(change) => {
+            let (from, to, cause) = (change.from, change.to, change.cause);
+            if to == State::Open {
+                info!(target: TARGET, %name, %from, %to, %cause, "circuit breaker of one key opened");
+            } else {
+                debug!(target: TARGET, %name, %from, %to, %cause, "circuit breaker of one key changed");
             }
         }
         EventKind::Panicked => warn!(target: TARGET, %name, "operation panicked"),

@@ -250,7 +250,8 @@ impl<C: Clock> Breaker<C> {
     /// Calls `listener` on every event. It runs on the thread of the call, after the change and
     /// outside any lock; if it panics the panic is counted and goes no further. Be quick.
     ///
-    /// A listener may call the breaker, and then hears of what it does there. One that owns a clone
+    /// A listener may call the breaker, and then hears of what it does there: one that answers every change
+    /// with a command, which is told as a change though the state stays, calls itself without end. One that owns a clone
     /// of the breaker keeps it alive until it is removed.
     ///
     /// Because of it every call reads the clock twice and makes an event. Where that is too much, ask for

@@ -1,6 +1,7 @@
 //! Metrics of the breaker, and of those of keys.
 
-use super::metric::{Metric, Seen, counter, counters, gauge, gauges, label, labels};
+use super::metric::{Labels, Metric, Seen, counter, counters, gauge, gauges, label, labels};
+use super::source::Changes;
 use crate::State;
 use ::metrics::Unit;
 use breakerbox_core::breaker::Snapshot;
@@ -10,7 +11,7 @@ pub(super) const METRICS: &[Metric] = &[
         "breakerbox_breaker_calls_total",
         "Calls that a breaker admitted, by their outcome",
         |seen| {
-            let Some(breaker) = &seen.stats.breaker else { return Vec::new() };
+            let Some(breaker) = breaker(seen) else { return Vec::new() };
             let by_kind = [
                 ("success", breaker.successes),
                 ("failure", breaker.failures),
@@ -66,11 +67,13 @@ pub(super) const METRICS: &[Metric] = &[
     })
     .unit(Unit::Seconds),
     counters("breakerbox_breaker_transitions_total", "Changes of state, by from and to", |seen| {
-        let pair = |(from, to, times): (State, State, u64)| {
-            (labels(("from", from.name()), ("to", to.name())), times)
-        };
-        seen.changes.each().map(pair).collect()
+        by_pair(seen.changes)
     }),
+    counters(
+        "breakerbox_breaker_keys_transitions_total",
+        "Changes of state of the breakers of keys together, by from and to",
+        |seen| by_pair(seen.key_changes),
+    ),
     gauge("breakerbox_breaker_keys", "Keys with a breaker of their own", |seen| {
         Some(seen.stats.keyed_breakers?.0 as f64)
     }),
@@ -92,6 +95,17 @@ pub(super) const METRICS: &[Metric] = &[
     }),
 ];
 
+/// Where each key has a breaker of its own, the one of calls without a key shows only if there are any: it
+/// would look well whatever becomes of the others.
 fn breaker<'a>(seen: &'a Seen<'_>) -> Option<&'a Snapshot> {
-    seen.stats.breaker.as_ref()
+    let breaker = seen.stats.breaker.as_ref()?;
+    let used = breaker.started + breaker.rejected + breaker.unrecorded > 0;
+    (used || seen.stats.keyed_breakers.is_none()).then_some(breaker)
+}
+
+fn by_pair(changes: &Changes) -> Vec<(Labels, u64)> {
+    let pair = |(from, to, times): (State, State, u64)| {
+        (labels(("from", from.name()), ("to", to.name())), times)
+    };
+    changes.each().map(pair).collect()
 }

@@ -11,6 +11,7 @@ pub(super) struct Seen<'a> {
     pub(super) source: &'a dyn Source,
     pub(super) stats: PipelineStats,
     pub(super) changes: &'a Changes,
+    pub(super) key_changes: &'a Changes,
 }
 
 impl Seen<'_> {

@@ -2,7 +2,7 @@
 
 use super::metric::{METADATA, Metric, Seen};
 use crate::observable::Source;
-use crate::{EventKind, Interest, ListenerId, State};
+use crate::{EventKind, Interest, ListenerId, State, Transition};
 use ::metrics::{Key, with_recorder};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -18,6 +18,7 @@ pub(super) struct Watched {
 #[derive(Default)]
 pub(super) struct Published {
     changes: Changes,
+    key_changes: Changes,
     /// The gauges that it had last.
     gauges: Mutex<Vec<Key>>,
 }
@@ -31,10 +32,10 @@ impl Watched {
         let seen = Arc::new(Published::default());
         let listener = source.listen(Interest::TRANSITIONS, {
             let seen = Arc::clone(&seen);
-            Arc::new(move |event| {
-                if let EventKind::Transition(change) = event.kind {
-                    seen.changes.count(change.from, change.to);
-                }
+            Arc::new(move |event| match event.kind {
+                EventKind::Transition(change) => seen.changes.count(change),
+                EventKind::KeyTransition(change) => seen.key_changes.count(change),
+                _ => {}
             })
         });
         Self { source: Arc::downgrade(source), listener, seen }
@@ -61,23 +62,26 @@ impl Published {
     pub(super) fn publish(&self, source: &dyn Source) {
         // First, for it tells what time has changed.
         let stats = source.stats();
-        let seen = Seen { source, stats, changes: &self.changes };
+        let (changes, key_changes) = (&self.changes, &self.key_changes);
+        let seen = Seen { source, stats, changes, key_changes };
         let mut gauges = Vec::new();
         super::all().for_each(|metric: &Metric| metric.publish(&seen, &mut gauges));
         *self.gauges.lock().unwrap_or_else(PoisonError::into_inner) = gauges;
     }
 
-    /// It is gone: its gauges say nothing any more.
+    /// It is gone: it has nothing any more, and its rates are of nothing. (`NaN` for all would spoil every
+    /// sum over them.)
     pub(super) fn forget(&self) {
         for key in &*self.gauges.lock().unwrap_or_else(PoisonError::into_inner) {
-            with_recorder(|recorder| recorder.register_gauge(key, &METADATA).set(f64::NAN));
+            let none = if key.name().ends_with("_rate") { f64::NAN } else { 0.0 };
+            with_recorder(|recorder| recorder.register_gauge(key, &METADATA).set(none));
         }
     }
 }
 
 impl Changes {
-    fn count(&self, from: State, to: State) {
-        self.0[from as usize][to as usize].fetch_add(1, Ordering::Relaxed);
+    fn count(&self, change: Transition) {
+        self.0[change.from as usize][change.to as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Those that there were.

@@ -61,9 +61,22 @@ macro_rules! for_every_layer {
         {
             use crate::over_http::OverHttp;
             use breakerbox::http::{ClientLayer, ServerLayer};
-            $check("pipeline", &OverHttp(ClientLayer::new(all.clone()).hints(breakerbox::NoHints)));
-            $check("server", &OverHttp(ServerLayer::new(all)));
+            $check("client", &OverHttp::<_>::new(ClientLayer::new(all.clone())));
+            $check("server", &OverHttp::<_>::new(ServerLayer::new(all.clone())));
         }
+        #[cfg(feature = "tonic")]
+        {
+            use crate::over_http::OverHttp;
+            use breakerbox::http::GrpcLayer;
+            $check("grpc", &OverHttp::<_, tonic::body::Body>::new(GrpcLayer::new(all.clone())));
+        }
+        #[cfg(feature = "reqwest")]
+        {
+            use crate::over_http::OverReqwest;
+            use breakerbox::http::ClientLayer;
+            $check("reqwest", &OverReqwest(ClientLayer::new(all.clone())));
+        }
+        let _ = all;
     }};
 }
 
@@ -200,7 +213,7 @@ fn a_pending_call_is_polled_when_it_was_woken_and_only_then() {
         // Where it is retried, the time until then passes without a poll.
         call.run();
         assert_eq!(call.polls, 2, "{name}");
-        let repeats = matches!(name, "retry" | "pipeline");
+        let repeats = matches!(name, "retry" | "pipeline" | "client" | "reqwest");
         assert_eq!(call.output.is_some(), !repeats, "{name}");
     }
     for_every_layer!(check);
@@ -209,7 +222,9 @@ fn a_pending_call_is_polled_when_it_was_woken_and_only_then() {
 #[test]
 fn the_inner_error_comes_through_as_it_is() {
     fn check(name: &str, layer: &impl Tested) {
-        if matches!(name, "retry" | "pipeline" | "hedge" | "fallback") {
+        // The rest repeat it, or answer instead.
+        let through = !matches!(name, "retry" | "pipeline" | "client" | "reqwest" | "fallback");
+        if !through {
             return;
         }
         let (service, _) = Scripted::new(&[Some(Err(9))]);
@@ -218,4 +233,54 @@ fn the_inner_error_comes_through_as_it_is() {
         assert_eq!(Task::new(service.call(1)).output(), Err(Error::Inner(9)), "{name}");
     }
     for_every_layer!(check);
+}
+
+/// What a pipeline has counted of its calls.
+fn counted(pipeline: &Pipeline) -> [u64; 5] {
+    let (stats, breaker) = (pipeline.stats(), pipeline.stats().breaker.expect("it has one"));
+    [breaker.successes, breaker.failures, breaker.ignored, breaker.in_flight, stats.cancelled]
+}
+
+#[test]
+fn what_was_dropped_was_given_up_and_what_panicked_has_failed() {
+    fn check(name: &str, pipeline: &Pipeline, layer: &impl Tested) {
+        let (service, _) = Scripted::new(&[None]);
+        let mut service = layer.layer(service);
+        let before = counted(pipeline);
+        assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())), "{name}");
+        let mut call = Box::pin(service.call(1));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(call.as_mut().poll(&mut context).is_pending(), "{name}");
+        assert_eq!(counted(pipeline)[3], 1, "{name}");
+        drop(call);
+        let change = |now: [u64; 5]| [0, 1, 2, 3, 4].map(|number| now[number] - before[number]);
+        assert_eq!(change(counted(pipeline)), [0, 0, 1, 0, 1], "{name}");
+        assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())), "{name}");
+        let call = service.call(666);
+        assert!(catch_unwind(AssertUnwindSafe(|| Task::new(call).output())).is_err(), "{name}");
+        assert_eq!(change(counted(pipeline)), [0, 1, 1, 0, 1], "{name}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _entered = runtime.enter();
+    let all = Pipeline::builder("it").retry(retry::Settings::default()).attempt_timeout(LONG);
+    let all = all.breaker(breaker::Settings::default()).build().unwrap();
+    check("pipeline", &all, &PipelineLayer::new(all.clone()));
+    #[cfg(feature = "http")]
+    {
+        use crate::over_http::OverHttp;
+        use breakerbox::http::{ClientLayer, ServerLayer};
+        check("client", &all, &OverHttp::<_>::new(ClientLayer::new(all.clone())));
+        check("server", &all, &OverHttp::<_>::new(ServerLayer::new(all.clone())));
+    }
+    #[cfg(feature = "tonic")]
+    {
+        use crate::over_http::OverHttp;
+        let layer = breakerbox::http::GrpcLayer::new(all.clone());
+        check("grpc", &all, &OverHttp::<_, tonic::body::Body>::new(layer));
+    }
+    #[cfg(feature = "reqwest")]
+    {
+        let layer = breakerbox::http::ClientLayer::new(all.clone());
+        check("reqwest", &all, &crate::over_http::OverReqwest(layer));
+    }
 }
