@@ -219,3 +219,35 @@ breakerbox_shed_level{name="all"} 1024
         .trim_start()
     );
 }
+
+#[test]
+fn where_each_key_has_a_breaker_none_is_shown_for_the_whole() {
+    let clock = ManualClock::new();
+    let settings =
+        breaker::Settings { consecutive_failures: Some(1), ..breaker::Settings::default() };
+    let tenants = Pipeline::builder("tenants").breaker(settings).breaker_keys(10);
+    let tenants = tenants.clock(clock.clone()).build().unwrap();
+    let exporter = Exporter::new();
+    exporter.add(&tenants);
+    for key in 0..3 {
+        let call = tenants.protect().key(key).call(async || Err::<(), _>("down"));
+        assert!(finish(&clock, call).is_err());
+    }
+    let published = Shown::of(|| exporter.publish());
+    let opened =
+        r#"breakerbox_breaker_keys_transitions_total{name="tenants",from="closed",to="open"}"#;
+    assert_eq!(published.value(opened), Some(3.0));
+    assert_eq!(
+        published.value(r#"breakerbox_keyed_breakers{name="tenants",state="open"}"#),
+        Some(3.0)
+    );
+    for line in published.lines() {
+        assert!(!line.starts_with("breakerbox_breaker_state{"), "{line}");
+        assert!(!line.starts_with("breakerbox_breaker_calls_total{"), "{line}");
+    }
+    // Until there are calls without one.
+    assert_eq!(finish(&clock, tenants.call(async || Ok::<_, ()>(1))), Ok(1));
+    let published = Shown::of(|| exporter.publish());
+    let closed = r#"breakerbox_breaker_state{name="tenants",state="closed"}"#;
+    assert_eq!(published.value(closed), Some(1.0));
+}

@@ -204,3 +204,18 @@ fn hedges_and_blocking_calls_are_logged() {
     let isolated = "INFO breakerbox: circuit breaker changed name=disk from=closed to=isolated cause=isolate by hand\n";
     assert_eq!(logged(|| disk.control(Control::Isolate)).trim_start(), isolated);
 }
+
+#[test]
+fn what_becomes_of_one_key_is_no_warning_of_the_whole() {
+    let clock = ManualClock::new();
+    let settings =
+        breaker::Settings { consecutive_failures: Some(1), ..breaker::Settings::default() };
+    let tenants = Pipeline::builder("tenants").breaker(settings).breaker_keys(10);
+    let tenants = tenants.clock(clock.clone()).build().unwrap();
+    log_of(&tenants, Interest::TRANSITIONS);
+    let lines = logged(|| {
+        let call = tenants.protect().key("red").call(async || Err::<(), _>("down"));
+        assert!(finish(&clock, call).is_err());
+    });
+    assert!(lines.contains(" INFO breakerbox: circuit breaker of one key opened"), "{lines}");
+}
