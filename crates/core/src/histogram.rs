@@ -200,6 +200,7 @@ mod tests {
 #[cfg(all(test, loom))]
 mod loom_histogram {
     use super::*;
+    use crate::interleavings::model;
     use loom::thread;
     use std::sync::Arc;
 
@@ -207,7 +208,7 @@ mod loom_histogram {
     /// time.
     #[test]
     fn what_two_threads_record_is_all_there() {
-        loom::model(|| {
+        model("what two threads record is all there", || {
             let histogram = Arc::new(Histogram::new());
             let record = |micros| {
                 let histogram = histogram.clone();

@@ -268,6 +268,7 @@ mod tests {
 #[cfg(all(test, loom))]
 mod loom_keyed {
     use super::*;
+    use crate::interleavings::model;
     use loom::thread;
 
     struct Worth(u8);
@@ -285,7 +286,7 @@ mod loom_keyed {
     /// Planted: the lock given back between the look and the insertion. Found: two values for one key.
     #[test]
     fn two_that_bring_one_key_share_one_value() {
-        loom::model(|| {
+        model("two that bring one key share one value", || {
             let store = Arc::new(Keyed::new(2));
             let other = Arc::clone(&store);
             let theirs = thread::spawn(move || get(&other, 7, 1));
@@ -300,7 +301,7 @@ mod loom_keyed {
     /// Planted: `evicted` counted with a load and a store. Found: one of two.
     #[test]
     fn two_that_bring_new_keys_to_a_full_store_throw_out_two() {
-        loom::model(|| {
+        model("two that bring new keys to a full store throw out two", || {
             let store = Arc::new(Keyed::new(1));
             get(&store, 1, 0);
             let other = Arc::clone(&store);
