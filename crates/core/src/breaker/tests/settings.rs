@@ -66,6 +66,11 @@ fn rates_that_are_no_fractions_are_refused() {
 }
 
 #[test]
+fn a_bare_duration_is_a_window_by_time() {
+    assert_eq!(Window::from(ms(100)), Window::Time(ms(100)));
+}
+
+#[test]
 fn slow_calls_that_make_no_sense_are_refused() {
     assert_eq!(
         refusal(Settings { slow_call: Some(Duration::ZERO), ..Settings::default() }),
