@@ -162,6 +162,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_new_one_is_empty() {
+        assert_eq!(Histogram::default().snapshot().count(), 0);
+    }
+
+    #[test]
     fn buckets_follow_one_another_without_a_gap() {
         for bucket in 1..BUCKETS {
             let first = top_of(bucket - 1) + 1;

@@ -226,6 +226,7 @@ mod tests {
     #[test]
     fn a_key_keeps_its_value() {
         let store = Keyed::new(10);
+        assert_eq!(format!("{store:?}"), "Keyed { cap: 10, .. }");
         put(&store, 7, 1);
         let again = store.get_or_insert_with(7, Timestamp::ZERO, || Worth(2));
         assert_eq!((again.0, store.len(), store.is_empty(), store.cap()), (1, 1, false, 10));

@@ -162,6 +162,11 @@ fn probes_that_can_never_close_the_circuit_are_refused() {
         "`successes_to_close` is 3, but only 2 probes are admitted; \
          raise `probes` or lower `successes_to_close`, or the circuit can never close"
     );
+    assert_eq!(
+        refusal(probing(1, 2)),
+        "`successes_to_close` is 2, but only 1 probe is admitted; \
+         raise `probes` or lower `successes_to_close`, or the circuit can never close"
+    );
     assert_eq!(refusal(probing(MAX_PROBES + 1, 1)), "`probes` is 10001; give at most 10000");
     let many = Settings { successes_to_close: Some(MAX_PROBES + 1), ..Settings::default() };
     assert_eq!(refusal(many), "`successes_to_close` is 10001; give at most 10000");

@@ -159,6 +159,10 @@ fn where_nothing_needs_the_time_a_call_begins_without_it() {
     let mut call = Call::NEW;
     assert_eq!(pipeline.begin_timeless(&mut call), Some(runs(1)));
     assert_eq!(end(&mut call, &pipeline, at(1), Ending::Success), delivered(false));
+    // The place of a call that has ended is as good as a new one.
+    let again = pipeline.begin_in(&mut call, at(1), &Start::default(), &mut |_, _| {});
+    assert_eq!(again, runs(1));
+    assert_eq!(end(&mut call, &pipeline, at(1), Ending::Success), delivered(false));
     pipeline.control(0, Control::Isolate, at(1), &mut |_, _| {});
     assert_eq!(pipeline.begin_timeless(&mut call), None);
     let settings = Settings { deadline: Some(millis(1)), ..Settings::default() };

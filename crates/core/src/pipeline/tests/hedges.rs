@@ -127,3 +127,19 @@ fn a_sentence_says_when_hedges_begin() {
         "up to 2 hedges after the p95 of all attempts, then the call"
     );
 }
+
+#[test]
+fn the_first_of_two_ends_and_the_other_with_it() {
+    let pipeline = hedging(Settings { breaker: breaker(4), ..Settings::default() });
+    let mut call = two(&pipeline);
+    // Nobody's response.
+    let nobody = Event::ResponseStarted { attempt: 9 };
+    assert_eq!(step(&mut call, &pipeline, 20, nobody), Action::Wait);
+    assert_eq!(step(&mut call, &pipeline, 20, Event::ended(9, Ending::Success)), Action::Wait);
+    assert_eq!(end(&mut call, &pipeline, at(20), Ending::Success), delivered(false));
+    let seen = pipeline.endpoints().breaker(0).unwrap().snapshot(at(20));
+    assert_eq!((seen.successes, seen.ignored, seen.in_flight), (1, 1, 0));
+    // Time after the end changes nothing, nor does who waited.
+    assert_eq!(step(&mut call, &pipeline, 500, Event::Time), Action::Wait);
+    call.attempt_waited(&pipeline, 1, at(500));
+}
