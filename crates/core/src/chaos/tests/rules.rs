@@ -67,7 +67,7 @@ fn a_larger_fraction_hits_those_that_were_hit_and_more() {
     for tenth in 0..=10 {
         let chaos = chaos(Settings { fraction: f64::from(tenth) / 10.0, ..reset() });
         let hit: Vec<_> = (0..1000).filter(|key| chaos.draw(START, Some(*key)).is_some()).collect();
-        assert!(before.iter().all(|key| hit.contains(key)), "{tenth}");
+        assert!(before.iter().all(|key| hit.binary_search(key).is_ok()), "{tenth}");
         assert!(hit.len().abs_diff(100 * tenth as usize) < 50, "{tenth}: {}", hit.len());
         before = hit;
     }
