@@ -70,3 +70,44 @@ impl Life {
         self.ttl.max(self.stale)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const ALL: Life = Life { ttl: Some(SECOND), stale: Some(Duration::from_secs(3)) };
+    const SECOND: Duration = Duration::from_secs(1);
+    const STORED: Timestamp = Timestamp::from_nanos(7);
+
+    #[test]
+    fn an_answer_is_fresh_or_usable_until_its_time_has_passed() {
+        let nanosecond = Duration::from_nanos(1);
+        assert!(ALL.is_fresh(STORED, STORED + SECOND - nanosecond));
+        assert!(!ALL.is_fresh(STORED, STORED + SECOND));
+        assert!(ALL.is_usable(STORED, STORED + 3 * SECOND - nanosecond));
+        assert!(!ALL.is_usable(STORED, STORED + 3 * SECOND));
+        let nothing = Life { ttl: None, stale: None };
+        assert!(!nothing.is_fresh(STORED, STORED) && !nothing.is_usable(STORED, STORED));
+    }
+
+    #[test]
+    fn it_is_kept_for_the_longer_of_both() {
+        assert_eq!(ALL.longest(), Some(3 * SECOND));
+        assert_eq!(Life { stale: None, ..ALL }.longest(), Some(SECOND));
+        assert_eq!(Life { ttl: None, stale: None }.longest(), None);
+    }
+
+    #[test]
+    fn no_time_at_all_is_refused() {
+        let refused = |life: Life| life.check().unwrap_err().to_string();
+        assert_eq!(
+            refused(Life { ttl: Some(Duration::ZERO), ..ALL }),
+            "`ttl` is zero, so no answer is ever fresh; give a longer duration"
+        );
+        assert_eq!(
+            refused(Life { stale: Some(Duration::ZERO), ..ALL }),
+            "`stale` is zero, so no answer ever stands in; give a longer duration"
+        );
+        assert_eq!(ALL.check(), Ok(ALL));
+    }
+}

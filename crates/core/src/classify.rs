@@ -56,6 +56,9 @@ mod tests {
 
     #[test]
     fn the_edges_of_the_http_classes() {
+        assert_eq!(http_status(428), Outcome::Success);
+        assert_eq!(http_status(429), Outcome::Ignored);
+        assert_eq!(http_status(430), Outcome::Success);
         assert_eq!(http_status(499), Outcome::Success);
         assert_eq!(http_status(500), Outcome::Failure);
         assert_eq!(http_status(599), Outcome::Failure);

@@ -261,6 +261,42 @@ mod tests {
         (0..4).for_each(|endpoint| tried.add(endpoint));
         assert_eq!(spread(&endpoints, tried, 1).iter().sum::<usize>(), 1);
     }
+
+    #[test]
+    fn without_breakers_all_are_taken_in_turn() {
+        let endpoints = Endpoints::new(3, None, Timestamp::ZERO, 0);
+        assert!(endpoints.admits(Timestamp::ZERO) && endpoints.breaker(0).is_none());
+        let turns: Vec<_> = (0..4).map(|_| endpoints.pick_closed().unwrap().endpoint).collect();
+        assert_eq!(turns, [0, 1, 2, 0]);
+        let one = Endpoints::new(1, None, Timestamp::ZERO, 0);
+        assert_eq!(
+            [one.pick_closed().unwrap().endpoint, one.pick_closed().unwrap().endpoint],
+            [0, 0]
+        );
+    }
+
+    #[test]
+    fn the_time_is_needed_where_there_are_several_or_the_circuit_is_not_closed() {
+        let (one, two) = (endpoints(1), endpoints(2));
+        let picked = one.pick_closed().unwrap();
+        one.breaker(0).unwrap().cancel(picked.permit.unwrap(), Timestamp::ZERO, &mut |_| {});
+        one.breaker(0).unwrap().control(Control::Isolate, Timestamp::ZERO, &mut |_| {});
+        assert!(one.pick_closed().is_none() && two.pick_closed().is_none());
+    }
+
+    #[test]
+    fn what_has_nothing_to_tell_is_worth_least_and_an_open_circuit_most() {
+        let now = Timestamp::ZERO;
+        assert_eq!(Endpoints::new(2, None, now, 0).worth(now), 0);
+        let endpoints = endpoints(2);
+        assert_eq!(endpoints.worth(now), 0);
+        let breaker = endpoints.breaker(1).unwrap();
+        let permit = breaker.admit(now, &mut |_| {}).unwrap();
+        assert_eq!(endpoints.worth(now), 1);
+        breaker.cancel(permit, now, &mut |_| {});
+        breaker.control(Control::ForceOpen, now, &mut |_| {});
+        assert_eq!(endpoints.worth(now), 2);
+    }
 }
 
 #[cfg(all(test, loom))]
@@ -268,6 +304,7 @@ mod loom_endpoints {
     use super::*;
     use crate::Outcome;
     use crate::breaker::{Control, OpenFor, Settings};
+    use crate::interleavings::model;
     use crate::slot;
     use loom::thread;
 
@@ -285,7 +322,7 @@ mod loom_endpoints {
     /// Planted: the turn taken with a load and a store. Found: both with one endpoint.
     #[test]
     fn two_callers_get_two_endpoints() {
-        loom::model(|| {
+        model("two callers get two endpoints", || {
             let two = Arc::new(Endpoints::new(2, None, NOW, 0));
             let other = two.clone();
             let theirs = thread::spawn(move || pick(&other, NOW).unwrap().endpoint);
@@ -298,7 +335,7 @@ mod loom_endpoints {
     /// two the probe.
     #[test]
     fn one_of_two_callers_finds_the_one_probe_that_there_is() {
-        loom::model(|| {
+        model("one of two callers finds the one probe that there is", || {
             slot::assume(1);
             let open_for = Some(OpenFor::fixed(Duration::from_secs(1)));
             let two = endpoints(2, Settings { open_for, ..Settings::default() });

@@ -12,3 +12,26 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
         Err(TryLockError::WouldBlock) => None,
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_waits_for_nobody_and_a_panic_of_another_is_no_obstacle() {
+        let mutex = Mutex::new(7);
+        let held = try_lock(&mutex);
+        assert!(held.is_some() && try_lock(&mutex).is_none());
+        drop(held);
+        let panics = std::thread::scope(|scope| {
+            scope
+                .spawn(|| {
+                    let _held = try_lock(&mutex);
+                    panic!("while it holds the lock");
+                })
+                .join()
+        });
+        assert!(panics.is_err() && mutex.is_poisoned());
+        assert_eq!(try_lock(&mutex).map(|guard| *guard), Some(7));
+    }
+}

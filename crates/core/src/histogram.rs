@@ -162,6 +162,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_new_one_is_empty() {
+        assert_eq!(Histogram::default().snapshot().count(), 0);
+    }
+
+    #[test]
     fn buckets_follow_one_another_without_a_gap() {
         for bucket in 1..BUCKETS {
             let first = top_of(bucket - 1) + 1;
@@ -200,6 +205,7 @@ mod tests {
 #[cfg(all(test, loom))]
 mod loom_histogram {
     use super::*;
+    use crate::interleavings::model;
     use loom::thread;
     use std::sync::Arc;
 
@@ -207,7 +213,7 @@ mod loom_histogram {
     /// time.
     #[test]
     fn what_two_threads_record_is_all_there() {
-        loom::model(|| {
+        model("what two threads record is all there", || {
             let histogram = Arc::new(Histogram::new());
             let record = |micros| {
                 let histogram = histogram.clone();

@@ -226,6 +226,7 @@ mod tests {
     #[test]
     fn a_key_keeps_its_value() {
         let store = Keyed::new(10);
+        assert_eq!(format!("{store:?}"), "Keyed { cap: 10, .. }");
         put(&store, 7, 1);
         let again = store.get_or_insert_with(7, Timestamp::ZERO, || Worth(2));
         assert_eq!((again.0, store.len(), store.is_empty(), store.cap()), (1, 1, false, 10));
@@ -268,6 +269,7 @@ mod tests {
 #[cfg(all(test, loom))]
 mod loom_keyed {
     use super::*;
+    use crate::interleavings::model;
     use loom::thread;
 
     struct Worth(u8);
@@ -285,7 +287,7 @@ mod loom_keyed {
     /// Planted: the lock given back between the look and the insertion. Found: two values for one key.
     #[test]
     fn two_that_bring_one_key_share_one_value() {
-        loom::model(|| {
+        model("two that bring one key share one value", || {
             let store = Arc::new(Keyed::new(2));
             let other = Arc::clone(&store);
             let theirs = thread::spawn(move || get(&other, 7, 1));
@@ -300,7 +302,7 @@ mod loom_keyed {
     /// Planted: `evicted` counted with a load and a store. Found: one of two.
     #[test]
     fn two_that_bring_new_keys_to_a_full_store_throw_out_two() {
-        loom::model(|| {
+        model("two that bring new keys to a full store throw out two", || {
             let store = Arc::new(Keyed::new(1));
             get(&store, 1, 0);
             let other = Arc::clone(&store);

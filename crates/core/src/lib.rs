@@ -46,6 +46,8 @@ pub mod endpoints;
 mod first;
 pub mod hedge;
 mod histogram;
+#[cfg(all(test, loom))]
+mod interleavings;
 pub mod keyed;
 mod outcome;
 pub mod pipeline;
@@ -58,6 +60,8 @@ mod slot;
 mod sync;
 pub mod throttle;
 mod time;
+#[cfg(all(test, not(loom)))]
+mod trials;
 mod waiter;
 
 pub use histogram::{Durations, Histogram};

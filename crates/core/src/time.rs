@@ -83,3 +83,14 @@ impl fmt::Debug for Timestamp {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_reads_as_the_time_since_the_origin() {
+        assert_eq!(format!("{:?}", Timestamp::from_nanos(1_500_000)), "1.5ms");
+        assert_eq!(format!("{:?}", Timestamp::NEVER), "never");
+    }
+}

@@ -161,4 +161,19 @@ mod tests {
         wakers.wake();
         assert_eq!(woken.try_iter().collect::<Vec<_>>(), [0, 1, 2]);
     }
+
+    #[test]
+    fn one_that_panics_keeps_nobody_from_being_woken() {
+        struct Panics;
+        impl std::task::Wake for Panics {
+            fn wake(self: std::sync::Arc<Self>) {
+                std::panic::panic_any(());
+            }
+        }
+        let (mut wakers, last) = (Wakers::default(), Bell::new());
+        wakers.add(Some(std::sync::Arc::new(Panics).into()));
+        wakers.add(Some(last.clone().into()));
+        wakers.wake();
+        assert_eq!(last.rung(), 1);
+    }
 }

@@ -84,3 +84,21 @@ impl fmt::Display for Fault {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_to_a_body_is_said_last() {
+        let body = |slow_body, truncate_body| Fault { slow_body, truncate_body, ..Fault::NONE };
+        assert_eq!(body(Some(9), None).to_string(), "a body of 9 bytes per second");
+        assert_eq!(body(None, Some(7)).to_string(), "a body cut off after 7 bytes");
+        let delayed = Fault { delay: Duration::from_secs(1), ..body(Some(9), Some(7)) };
+        assert_eq!(
+            delayed.to_string(),
+            "a delay of 1s, then a body of 9 bytes per second, cut off after 7 bytes"
+        );
+        assert_eq!(Fault::NONE.to_string(), "no fault");
+    }
+}

@@ -1,5 +1,8 @@
 //! The pipeline on virtual time, at the very instants where something changes.
 
+mod around;
+mod hedges;
+
 use super::*;
 use crate::breaker::{self, OpenFor, Rules, State, Window};
 use crate::cache::Life;

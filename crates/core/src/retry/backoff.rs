@@ -158,7 +158,8 @@ impl Backoff {
             }
             Growth::Fibonacci => {
                 let (mut one, mut two) = (0_u32, 1_u32);
-                for _ in 0..repetition {
+                // After 47 steps it is at its end.
+                for _ in 0..repetition.min(47) {
                     (one, two) = (two, one.saturating_add(two));
                 }
                 self.initial.saturating_mul(two)

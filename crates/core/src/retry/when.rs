@@ -178,6 +178,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn whatever_else_is_a_failure_can_be_named_or_excepted_too() {
+        let failures = When::nothing().and(Failure::Other);
+        assert!(failures.repeats(Failure::Other, true) && !failures.repeats(Failure::Other, false));
+    }
+
+    #[test]
     fn every_failure_but_no_rejection_is_repeated_in_the_library() {
         let when = When::default();
         for failure in [Failure::Other, Failure::Connect, Failure::Timeout, Failure::Status(500)] {

@@ -2,6 +2,7 @@
 
 use crate::Timestamp;
 use crate::adaptive_limit::{AdaptiveLimit, Algorithm, Sample, Settings};
+use crate::interleavings::model;
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,16 +17,10 @@ fn limit(initial: u32) -> Arc<AdaptiveLimit> {
     Arc::new(AdaptiveLimit::new(settings, at(0)))
 }
 
-fn model(run: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.check(run);
-}
-
 /// Planted: an admission by `fetch_add` after a look. Found: two at a limit of one.
 #[test]
 fn never_more_than_the_limit_are_admitted() {
-    model(|| {
+    model("never more than the limit are admitted", || {
         let limit = limit(1);
         // A plain count: loom need not know of it.
         let running = Arc::new(AtomicU32::new(0));
@@ -57,7 +52,7 @@ fn never_more_than_the_limit_are_admitted() {
 /// Planted: `judge` without its second look. Found: two windows.
 #[test]
 fn a_window_is_judged_once_and_loses_no_sample() {
-    model(|| {
+    model("a window is judged once and loses no sample", || {
         let limit = limit(10);
         // In a model two samples are enough.
         let first = limit.try_acquire().unwrap();

@@ -3,8 +3,12 @@
 
 use crate::Timestamp;
 use crate::adaptive_limit::{AdaptiveLimit, Algorithm, Sample, Settings, Slot};
+use crate::trials::{FEWER, traces};
 use proptest::prelude::*;
 use std::time::Duration;
+
+/// Steps of a trace: a window has 50 samples.
+const LONGEST: usize = 200 + 4000 / FEWER as usize;
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
@@ -110,9 +114,11 @@ fn run(
 }
 
 proptest! {
+    #![proptest_config(traces(256))]
+
     #[test]
     fn aimd_does_what_the_model_does(
-        ops in prop::collection::vec(op(), 1..4000),
+        ops in prop::collection::vec(op(), 1..LONGEST),
         initial in 1..30u32,
         spread in 0..30u32,
     ) {
@@ -131,7 +137,7 @@ proptest! {
 
     #[test]
     fn no_algorithm_leaves_its_bounds(
-        ops in prop::collection::vec(op(), 1..4000),
+        ops in prop::collection::vec(op(), 1..LONGEST),
         algorithm in prop_oneof![Just(Algorithm::Vegas), Just(Algorithm::Gradient2)],
         min in 1..5u32,
         max in 5..40u32,

@@ -122,6 +122,7 @@ fn highest(seconds: &[Second]) -> u32 {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes of a service")]
 fn vegas_keeps_an_overloaded_service_busy_and_its_queue_short() {
     for (workers, millis, most) in [(10, 10, 40), (4, 10, 40), (100, 20, 150)] {
         let mut plant = Plant::new(of(Algorithm::Vegas), workers, millis * 1_000_000, steady);
@@ -135,6 +136,7 @@ fn vegas_keeps_an_overloaded_service_busy_and_its_queue_short() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes of a service")]
 fn vegas_recovers_from_a_slow_minute_within_five_seconds() {
     let mut plant = Plant::new(of(Algorithm::Vegas), 10, 10_000_000, slow_minute);
     let seconds = plant.run(1.5, 240);
@@ -148,6 +150,7 @@ fn vegas_recovers_from_a_slow_minute_within_five_seconds() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes of a service")]
 fn vegas_learns_that_a_service_has_become_slower_for_good() {
     let mut plant = Plant::new(of(Algorithm::Vegas), 50, 10_000_000, slow_for_good);
     let seconds = plant.run(1.5, 400);
@@ -159,6 +162,7 @@ fn vegas_learns_that_a_service_has_become_slower_for_good() {
 
 /// Without the guard the limit has grown to 645 by then, and grows on; answers come too late.
 #[test]
+#[cfg_attr(miri, ignore = "minutes of a service")]
 fn gradient2_does_not_run_away_in_half_an_hour_of_overload() {
     let mut plant = Plant::new(of(Algorithm::Gradient2), 10, 10_000_000, steady);
     let seconds = plant.run(1.5, 1800);
@@ -170,6 +174,7 @@ fn gradient2_does_not_run_away_in_half_an_hour_of_overload() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes of a service")]
 fn gradient2_learns_that_a_service_has_become_slower_for_good() {
     let mut plant = Plant::new(of(Algorithm::Gradient2), 50, 10_000_000, slow_for_good);
     let seconds = plant.run(1.5, 600);
@@ -179,6 +184,7 @@ fn gradient2_learns_that_a_service_has_become_slower_for_good() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes of a service")]
 fn aimd_with_a_timeout_keeps_to_it() {
     let timeout = Some(Duration::from_millis(100));
     let mut plant = Plant::new(Settings { timeout, ..of(Algorithm::Aimd) }, 10, 10_000_000, steady);
@@ -190,6 +196,7 @@ fn aimd_with_a_timeout_keeps_to_it() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes of a service")]
 fn a_limit_that_nobody_needs_does_not_grow() {
     for algorithm in [Algorithm::Vegas, Algorithm::Aimd, Algorithm::Gradient2] {
         // About half a worker is busy.

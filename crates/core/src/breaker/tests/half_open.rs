@@ -2,7 +2,7 @@
 
 use super::rig::*;
 use crate::Timestamp;
-use crate::breaker::{Breaker, Cause, Rejected, Settings, State};
+use crate::breaker::{Breaker, Cause, Control, Rejected, Settings, State};
 
 fn probing(probes: Option<u32>, successes_to_close: Option<u32>) -> Settings {
     Settings { probes, successes_to_close, ..touchy() }
@@ -237,4 +237,15 @@ fn a_permit_of_another_breaker_breaks_nothing() {
         rig.breaker.finish(probe, now, OK, &mut |_| {});
     }
     assert_eq!(rig.state(), State::Closed);
+}
+
+#[test]
+fn a_permit_shows_the_state_and_the_generation_it_is_of_and_whether_it_has_been_counted() {
+    let mut rig = Rig::new(Settings { probes: Some(2), ..touchy() });
+    rig.control(Control::ForceOpen);
+    rig.pass(ms(1000));
+    let permit = rig.breaker.admit(rig.now, &mut |_| {}).unwrap();
+    assert_eq!(format!("{permit:?}"), "Permit { word: half_open@2, started: 1s }");
+    let permit = rig.breaker.response_started(permit, rig.now, &mut |_| {});
+    assert_eq!(format!("{permit:?}"), "Permit { word: half_open@2!, started: never }");
 }

@@ -3,32 +3,22 @@
 use crate::breaker::{
     Breaker, Control, OpenFor, Permit, Rejected, Settings, State, Transition, Window,
 };
-use crate::{Outcome, Timestamp, slot};
+use crate::{Outcome, Timestamp, interleavings, slot};
 use loom::thread;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Runs a model to its end, with at most two preemptions or as many as `LOOM_MAX_PREEMPTIONS` says,
-/// and says how many interleavings there were.
+/// A model whose first thread owns the slot 1.
 pub(super) fn model(name: &str, run: impl Fn() + Send + Sync + 'static) {
     model_within(2, name, run);
 }
 
-/// The same where two are too many for its size, or too few: then it is one less or more.
+/// The same where two preemptions are too many for its size, or too few.
 pub(super) fn model_within(preemptions: usize, name: &str, run: impl Fn() + Send + Sync + 'static) {
-    let count = Arc::new(AtomicU64::new(0));
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound =
-        Some((builder.preemption_bound.unwrap_or(2) + preemptions).saturating_sub(2));
-    builder.max_branches = 100_000;
-    let counting = count.clone();
-    builder.check(move || {
-        counting.fetch_add(1, Ordering::Relaxed);
+    interleavings::model_within(preemptions, name, move || {
         slot::assume(1);
         run();
     });
-    println!("{name}: {} interleavings", count.load(Ordering::Relaxed));
 }
 
 /// Starts a thread of the model that owns this slot.

@@ -146,6 +146,7 @@ fn a_restart_changes_nothing_in_how_openings_grow() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "two thousand breakers")]
 fn jitter_spreads_over_half_to_one_and_a_half_and_never_beyond_the_maximum() {
     let jitter = OpenFor { initial: ms(1000), factor: 2.0, max: ms(5000), jitter: true };
     let rules = Settings { open_for: Some(jitter), ..touchy() }.check().unwrap();
@@ -197,4 +198,30 @@ fn what_is_remembered_ages_and_nothing_else_of_it_changes() {
     let memory = rig.breaker.export(rig.now);
     assert_eq!(memory.after(ms(400)), Memory { left: ms(600), ..memory });
     assert_eq!(memory.after(ms(4000)), Memory { left: Duration::ZERO, ..memory });
+}
+
+#[test]
+fn after_a_restart_each_state_is_as_it_was_but_for_the_closed_one() {
+    for (control, remembered, taken_up) in [
+        (Control::ForceOpen, State::Open, State::Open),
+        (Control::Isolate, State::Isolated, State::Isolated),
+        (Control::Disable, State::Disabled, State::Disabled),
+        (Control::MetricsOnly, State::MetricsOnly, State::MetricsOnly),
+        (Control::Close, State::Closed, State::Closed),
+    ] {
+        let mut before = Rig::new(touchy());
+        before.control(control);
+        let memory = before.breaker.export(before.now);
+        assert_eq!(memory.state, remembered);
+        let after = Rig::new(touchy());
+        let mut changes = Vec::new();
+        after.breaker.import(memory, after.now, &mut |change| changes.push(change));
+        assert_eq!(after.breaker.state(after.now), taken_up);
+        if taken_up == State::Closed {
+            assert_eq!(changes, []);
+        } else {
+            assert_eq!(changes, [change(State::Closed, taken_up, 0, Cause::Restored, 1)]);
+        }
+    }
+    assert_eq!(Cause::Restored.to_string(), "as before the restart");
 }

@@ -2,6 +2,7 @@
 
 use super::rig::*;
 use crate::breaker::{Breaker, Control, MAX_CALL_WINDOW, Settings, State, Window};
+use crate::trials::FEWER;
 use crate::{Outcome, Timestamp};
 use std::time::Duration;
 
@@ -119,7 +120,7 @@ fn no_time_and_no_order_of_times_makes_it_panic_or_lose_a_call() {
         let mut draw = move |of: usize| (random.next_u64() % of as u64) as usize;
         let mut permits = Vec::new();
         let mut offered = 0;
-        for _ in 0..20_000 {
+        for _ in 0..20_000 / FEWER {
             let now = Timestamp::from_nanos(times[draw(times.len())]);
             match draw(8) {
                 0..3 => {

@@ -66,6 +66,11 @@ fn rates_that_are_no_fractions_are_refused() {
 }
 
 #[test]
+fn a_bare_duration_is_a_window_by_time() {
+    assert_eq!(Window::from(ms(100)), Window::Time(ms(100)));
+}
+
+#[test]
 fn slow_calls_that_make_no_sense_are_refused() {
     assert_eq!(
         refusal(Settings { slow_call: Some(Duration::ZERO), ..Settings::default() }),
@@ -155,6 +160,11 @@ fn probes_that_can_never_close_the_circuit_are_refused() {
     assert_eq!(
         refusal(probing(2, 3)),
         "`successes_to_close` is 3, but only 2 probes are admitted; \
+         raise `probes` or lower `successes_to_close`, or the circuit can never close"
+    );
+    assert_eq!(
+        refusal(probing(1, 2)),
+        "`successes_to_close` is 2, but only 1 probe is admitted; \
          raise `probes` or lower `successes_to_close`, or the circuit can never close"
     );
     assert_eq!(refusal(probing(MAX_PROBES + 1, 1)), "`probes` is 10001; give at most 10000");

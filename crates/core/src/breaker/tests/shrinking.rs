@@ -4,6 +4,7 @@ use super::driver::{Jump, Op, Pair};
 use super::sweep::Draw;
 use crate::Outcome;
 use crate::breaker::Control;
+use crate::trials::traces;
 use proptest::prelude::*;
 
 fn jump() -> impl Strategy<Value = Jump> {
@@ -38,12 +39,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 500,
-        // A failure is replayed from its seed; nothing is written beside the sources.
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(traces(500))]
 
     #[test]
     fn short_traces_show_what_the_model_shows(

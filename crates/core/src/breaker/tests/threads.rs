@@ -2,6 +2,7 @@
 
 use super::rig::{ms, touchy};
 use crate::breaker::{Breaker, Control, Permit, Settings, Snapshot, State, Transition, Window};
+use crate::trials::FEWER;
 use crate::{Outcome, SplitMix64, Timestamp};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -38,7 +39,7 @@ struct Told {
 fn at_random(breaker: &Breaker, clock: &AtomicU64, seed: u64) -> Told {
     let mut random = SplitMix64::new(seed);
     let mut told = Told::default();
-    for _ in 0..20_000 {
+    for _ in 0..20_000 / FEWER {
         let draw = random.next_u64();
         let now = clock.fetch_add(draw >> 44, Ordering::Relaxed); // up to a millisecond
         let now = Timestamp::from_nanos(now);
@@ -137,13 +138,14 @@ fn ended(seen: &Snapshot) -> u64 {
 #[test]
 fn no_episode_admits_more_than_its_probes() {
     const PROBES: u32 = 3;
+    const ROUNDS: u64 = 500 / FEWER as u64;
     let breaker = breaker(Settings { probes: Some(PROBES), ..touchy() });
     let barrier = std::sync::Barrier::new(THREADS as usize);
     let mut now = Timestamp::ZERO;
     breaker.control(Control::ForceOpen, now, &mut |_| {});
     // Each round is one episode: all threads ask at its first instant, nobody comes back, and the
     // lease of a second and the open duration of another lead to the next.
-    let rounds: Vec<Timestamp> = (0..500)
+    let rounds: Vec<Timestamp> = (0..ROUNDS)
         .map(|_| {
             now = now + Duration::from_secs(1);
             let asks = now;
@@ -172,13 +174,14 @@ fn no_episode_admits_more_than_its_probes() {
         assert!(permits.iter().all(|permit| permit.generation() == 2 + 2 * round as u64));
     }
     let seen = breaker.snapshot(now);
-    assert_eq!(seen.started, u64::from(PROBES) * 500);
-    assert_eq!(seen.rejected, (THREADS - u64::from(PROBES)) * 500);
-    assert_eq!((seen.opened, seen.leases_expired), (501, 500));
+    assert_eq!(seen.started, u64::from(PROBES) * ROUNDS);
+    assert_eq!(seen.rejected, (THREADS - u64::from(PROBES)) * ROUNDS);
+    assert_eq!((seen.opened, seen.leases_expired), (ROUNDS + 1, ROUNDS));
 }
 
 #[test]
 fn a_window_by_calls_is_exact_when_its_threads_have_ended() {
+    const EACH: u64 = 1000 / FEWER as u64;
     // Far more recorders than places, so that they overtake each other by whole rounds.
     let breaker = breaker(Settings {
         window: Some(Window::Calls(2)),
@@ -192,7 +195,7 @@ fn a_window_by_calls_is_exact_when_its_threads_have_ended() {
                 let breaker = &breaker;
                 scope.spawn(move || {
                     let mut random = SplitMix64::new(round * THREADS + thread);
-                    for _ in 0..1000 {
+                    for _ in 0..EACH {
                         let draw = random.next_u64();
                         let permit = breaker.admit_closed(Timestamp::ZERO).unwrap();
                         let outcome = [Outcome::Success, Outcome::Failure][(draw & 1) as usize];
@@ -213,7 +216,7 @@ fn a_window_by_calls_is_exact_when_its_threads_have_ended() {
         assert_eq!((after.calls, after.failures, after.slow), (2, 0, 0), "round {round}");
     }
     let seen = breaker.snapshot(Timestamp::ZERO);
-    assert_eq!(seen.successes + seen.failures, 20 * (THREADS * 1000 + 2));
+    assert_eq!(seen.successes + seen.failures, 20 * (THREADS * EACH + 2));
 }
 
 #[test]

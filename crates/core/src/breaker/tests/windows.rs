@@ -54,6 +54,7 @@ fn a_window_by_calls_forgets_nothing_with_time() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "65,536 calls")]
 fn the_largest_window_by_calls_is_exact() {
     let mut rig = Rig::new(watched(Window::Calls(MAX_CALL_WINDOW)));
     let size = MAX_CALL_WINDOW;

@@ -1,19 +1,8 @@
 //! Models of the bulkhead: every interleaving of two or three threads, with at most two preemptions.
 
 use super::*;
+use crate::interleavings::model;
 use loom::thread;
-
-fn model(name: &str, run: impl Fn() + Send + Sync + 'static) {
-    let count = Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    let counting = count.clone();
-    builder.check(move || {
-        counting.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        run();
-    });
-    println!("{name}: {} interleavings", count.load(std::sync::atomic::Ordering::Relaxed));
-}
 
 /// One slot, in use.
 fn busy(queue: u32) -> Arc<Bulkhead> {

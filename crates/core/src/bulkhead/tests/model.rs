@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::bulkhead::{Order, Snapshot};
+use crate::trials::traces;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -295,12 +296,7 @@ impl Pair {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 2000,
-        // A failure is replayed from its seed; nothing is written beside the sources.
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(traces(2000))]
 
     #[test]
     fn traces_show_what_the_model_shows(

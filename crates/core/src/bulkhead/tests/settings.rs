@@ -49,3 +49,13 @@ fn settings_that_were_not_checked_do_no_harm() {
     assert_eq!(bulkhead.snapshot().limit, 1_000_000);
     assert_eq!(bulkhead.snapshot().in_flight, 1);
 }
+
+#[test]
+fn nobody_waits_longer_than_the_timeout_nor_in_adaptive_order_than_the_interval() {
+    let fifo = Settings { queue: 1, queue_timeout: ms(300), ..Settings::new(1) };
+    assert_eq!(fifo.longest_wait(), ms(300));
+    let adaptive = Settings { order: Order::AdaptiveLifo, interval: ms(100), ..fifo };
+    assert_eq!(adaptive.longest_wait(), ms(100));
+    assert_eq!(Settings { queue_timeout: ms(99), ..adaptive }.longest_wait(), ms(99));
+    assert_eq!(Settings { queue: 0, ..fifo }.longest_wait(), ms(0));
+}

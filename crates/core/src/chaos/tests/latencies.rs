@@ -27,6 +27,7 @@ fn the_exponential_distribution_has_the_same_bits_everywhere() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a hundred thousand drawings")]
 fn the_exponential_distribution_is_one() {
     let mut random = SplitMix64::new(5);
     let drawn: Vec<f64> = (0..100_000).map(|_| exponential(random.next_u64())).collect();

@@ -2,18 +2,16 @@
 //! preemptions.
 
 use crate::chaos::{Chaos, Fault, FaultKind, Settings};
-use crate::{Timestamp, slot};
+use crate::{Timestamp, interleavings, slot};
 use loom::thread;
 use std::sync::Arc;
 use std::time::Duration;
 
 const START: Timestamp = Timestamp::ZERO;
 
-/// Runs a model to its end, with at most two preemptions or as many as `LOOM_MAX_PREEMPTIONS` says.
-fn model(run: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.check(move || {
+/// A model whose first thread owns the slot 1.
+fn model(name: &str, run: impl Fn() + Send + Sync + 'static) {
+    interleavings::model(name, move || {
         slot::assume(1);
         run();
     });
@@ -36,7 +34,7 @@ fn status(fault: Option<Fault>) -> Option<u16> {
 
 #[test]
 fn threads_together_never_hit_more_than_the_cap() {
-    model(|| {
+    model("threads together never hit more than the cap", || {
         // Calls 1, 2 and 4 of 4, whoever makes them.
         let chaos = chaos(Settings { max_fraction: 0.5, ..error(503) });
         let draw = |chaos: &Chaos| [(); 2].map(|()| chaos.draw(START, None)).into_iter().flatten();
@@ -53,7 +51,7 @@ fn threads_together_never_hit_more_than_the_cap() {
 
 #[test]
 fn nothing_is_hit_once_it_was_switched_off() {
-    model(|| {
+    model("nothing is hit once it was switched off", || {
         let chaos = chaos(error(503));
         let other = {
             let chaos = chaos.clone();
@@ -72,7 +70,7 @@ fn nothing_is_hit_once_it_was_switched_off() {
 
 #[test]
 fn a_call_sees_the_old_settings_or_the_new_and_no_mixture() {
-    model(|| {
+    model("a call sees the old settings or the new and no mixture", || {
         let chaos = chaos(Settings { max_fraction: 0.5, ..error(500) });
         let other = {
             let chaos = chaos.clone();
@@ -95,7 +93,7 @@ fn a_call_sees_the_old_settings_or_the_new_and_no_mixture() {
 
 #[test]
 fn the_switch_is_where_the_last_one_left_it() {
-    model(|| {
+    model("the switch is where the last one left it", || {
         let chaos = chaos(Settings { on: false, ..error(503) });
         let other = {
             let chaos = chaos.clone();

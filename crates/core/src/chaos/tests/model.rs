@@ -1,6 +1,7 @@
 //! Chaos against a model that keeps every call and counts anew for each question.
 
 use crate::chaos::{Chaos, Fault, FaultKind, Settings};
+use crate::trials::traces;
 use crate::{SplitMix64, Timestamp};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -135,12 +136,7 @@ fn steps() -> impl Strategy<Value = (Plan, Vec<Step>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 500,
-        // A failure is replayed from its seed; nothing is written beside the sources.
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(traces(500))]
 
     #[test]
     fn chaos_does_what_the_model_does((first, steps) in steps(), start in 0..1000_u64) {

@@ -26,6 +26,7 @@ fn hits(chaos: &Chaos, calls: u64) -> Vec<u64> {
 
 /// Those that another implementation of SplitMix64 found to be below 0.3.
 #[test]
+#[cfg_attr(miri, ignore = "a hundred thousand calls")]
 fn the_seed_says_which_calls_are_hit() {
     let of_seed = |seed| hits(&chaos(Settings { fraction: 0.3, seed, ..reset() }), 40);
     assert_eq!(of_seed(0), [1, 5, 7, 14, 17, 33, 34, 36]);
@@ -66,7 +67,7 @@ fn a_larger_fraction_hits_those_that_were_hit_and_more() {
     for tenth in 0..=10 {
         let chaos = chaos(Settings { fraction: f64::from(tenth) / 10.0, ..reset() });
         let hit: Vec<_> = (0..1000).filter(|key| chaos.draw(START, Some(*key)).is_some()).collect();
-        assert!(before.iter().all(|key| hit.contains(key)), "{tenth}");
+        assert!(before.iter().all(|key| hit.binary_search(key).is_ok()), "{tenth}");
         assert!(hit.len().abs_diff(100 * tenth as usize) < 50, "{tenth}: {}", hit.len());
         before = hit;
     }

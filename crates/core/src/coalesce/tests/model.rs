@@ -1,6 +1,7 @@
 //! Long random traces against a model that is too simple to be wrong: all calls in one list.
 
 use super::*;
+use crate::trials::traces;
 use proptest::prelude::*;
 
 #[derive(Clone, Copy, Debug)]
@@ -162,12 +163,7 @@ fn compare(groups: &Calls, model: &Model, held: &Held) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 2000,
-        // A failure is replayed from its seed; nothing is written beside the sources.
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(traces(2000))]
 
     #[test]
     fn traces_show_what_the_model_shows(

@@ -140,3 +140,20 @@ fn the_number_of_followers_is_checked() {
     assert!(Settings { followers: 1 }.check().is_ok());
     assert!(Settings { followers: 1_000_000 }.check().is_ok());
 }
+
+#[test]
+fn a_leader_whose_result_cannot_be_cloned_is_lost() {
+    struct Panics;
+    impl Clone for Panics {
+        fn clone(&self) -> Self {
+            panic!("no copies")
+        }
+    }
+    let groups = Groups::<u64, Panics>::new(Settings { followers: 1 });
+    let (Joined::Lead(lead), Joined::Follow(follows)) = (groups.join(1), groups.join(1)) else {
+        panic!("the first leads and the second follows");
+    };
+    let finished = std::panic::AssertUnwindSafe(|| groups.finished(lead, Panics));
+    assert!(std::panic::catch_unwind(finished).is_err());
+    assert!(matches!(groups.look(follows), Following::Lead(_)), "the follower leads");
+}

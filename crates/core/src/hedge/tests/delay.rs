@@ -122,3 +122,11 @@ fn what_makes_no_sense_is_refused() {
     }
     assert!(Settings { budget: None, max: 10, ..p95 }.check().is_ok());
 }
+
+#[test]
+fn after_a_minute_without_attempts_nothing_is_known() {
+    let hedge = HedgeDelay::new(Delay::Percentile(0.5));
+    record(&hedge, 100, 0, 3000);
+    assert!(hedge.delay(at(1000)).is_some());
+    assert_eq!((hedge.delay(at(200_000)), hedge.snapshot(at(200_000)).attempts), (None, 0));
+}

@@ -2,19 +2,13 @@
 
 use crate::Timestamp;
 use crate::hedge::{Delay, HedgeDelay};
+use crate::interleavings::model;
 use loom::thread;
 use std::sync::Arc;
 use std::time::Duration;
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::ZERO + Duration::from_secs(seconds)
-}
-
-fn model(run: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.max_branches = 100_000;
-    builder.check(run);
 }
 
 fn hedge() -> Arc<HedgeDelay> {
@@ -27,7 +21,7 @@ const TOOK: Duration = Duration::from_micros(2);
 /// Found: a lost attempt.
 #[test]
 fn no_attempt_is_lost_where_a_part_begins() {
-    model(|| {
+    model("no attempt is lost where a part begins", || {
         let hedge = hedge();
         hedge.record(at(0), TOOK);
         let other = hedge.clone();
@@ -45,7 +39,7 @@ fn no_attempt_is_lost_where_a_part_begins() {
 /// Planted: the second stored before the delay. Found: a delay that is long over.
 #[test]
 fn nobody_gets_a_delay_that_is_long_over() {
-    model(|| {
+    model("nobody gets a delay that is long over", || {
         let hedge = hedge();
         hedge.record(at(0), TOOK);
         assert!(hedge.delay(at(0)).is_some());

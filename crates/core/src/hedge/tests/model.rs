@@ -2,6 +2,7 @@
 
 use crate::Timestamp;
 use crate::hedge::{Delay, HedgeDelay};
+use crate::trials::traces;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ fn percentile(attempts: &[(u64, u64)], now: u64, fraction: f64) -> Option<u64> {
 }
 
 proptest! {
+    #![proptest_config(traces(256))]
+
     #[test]
     fn it_is_the_percentile_of_the_model(
         ops in prop::collection::vec(op(), 1..200),

@@ -1,6 +1,7 @@
 //! Threads that meet in one cell, in every order.
 
 use super::super::*;
+use crate::interleavings::model;
 use loom::thread;
 
 fn limit(burst: u32, wait: Option<Duration>) -> Arc<RateLimit> {
@@ -14,7 +15,7 @@ fn ask(limit: &RateLimit) -> Asked {
 
 #[test]
 fn loom_rate_limit_two_ask_for_the_last_one() {
-    loom::model(|| {
+    model("two ask for the last one", || {
         let limit = limit(1, None);
         let other = Arc::clone(&limit);
         let thread = thread::spawn(move || matches!(ask(&other), Asked::Allowed));
@@ -26,7 +27,7 @@ fn loom_rate_limit_two_ask_for_the_last_one() {
 
 #[test]
 fn loom_rate_limit_one_gives_up_while_another_comes() {
-    loom::model(|| {
+    model("one gives up while another comes", || {
         let limit = limit(1, Some(Duration::from_secs(9)));
         assert!(matches!(ask(&limit), Asked::Allowed));
         let Asked::Wait(first) = ask(&limit) else { panic!() };
@@ -55,7 +56,7 @@ fn loom_rate_limit_who_moves_up_learns_of_it() {
             self.0.store(true, Ordering::Relaxed);
         }
     }
-    loom::model(|| {
+    model("who moves up learns of it", || {
         let limit = limit(1, Some(Duration::from_secs(9)));
         assert!(matches!(ask(&limit), Asked::Allowed));
         let Asked::Wait(first) = ask(&limit) else { panic!() };

@@ -2,6 +2,7 @@
 
 use super::super::*;
 use crate::SplitMix64;
+use crate::trials::traces;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -23,6 +24,8 @@ impl Bucket {
 }
 
 proptest! {
+    #![proptest_config(traces(256))]
+
     #[test]
     fn it_does_what_a_bucket_of_tokens_does(
         seed: u64,

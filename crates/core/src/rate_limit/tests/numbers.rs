@@ -1,6 +1,7 @@
 //! Exact numbers, worked out by hand.
 
 use super::super::*;
+use crate::keyed::Evict;
 use std::sync::atomic::AtomicUsize;
 use std::task::Wake;
 
@@ -210,5 +211,22 @@ fn settings_that_make_no_sense_are_refused() {
         of(Settings::new(2e9)),
         "`rate` is more than a billion per second; give a smaller rate, or a longer `per`"
     );
+    assert_eq!(
+        of(Settings { per: Duration::from_secs(86_400), ..Settings::new(0.9) }),
+        "`rate` of 0.9 in 86400s is less than one a day; give a larger rate, or a shorter `per`"
+    );
+    assert_eq!(of(Settings { keys: 0, ..one }), "`keys` is 0; give 1 to 10000000");
     assert_eq!(Settings::new(2.5).burst(), 3);
+}
+
+#[test]
+fn a_limit_that_owes_nothing_is_worth_least_and_one_that_is_waited_for_most() {
+    let limit = limit(millis(1000));
+    assert_eq!(limit.all.worth(at(0)), 0);
+    (0..3).for_each(|_| assert!(allowed(&ask(&limit, 0))));
+    assert_eq!(limit.all.worth(at(0)), 1);
+    let ticket = turn(&limit, 0);
+    assert_eq!(limit.all.worth(at(0)), 2);
+    limit.give_up(ticket, at(0));
+    assert_eq!((limit.all.worth(at(0)), limit.all.worth(at(1000))), (1, 0));
 }

@@ -1,6 +1,7 @@
 //! Models of the budget: what threads take out of it and put into it at once.
 
 use crate::Timestamp;
+use crate::interleavings::model;
 use crate::retry::{Budget, BudgetSettings};
 use loom::thread;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ fn one_each(start: f64, cap: f64) -> BudgetSettings {
 /// Planted: `withdraw` with a load and a store. Found: two repetitions for one.
 #[test]
 fn two_ask_for_the_last_repetition() {
-    loom::model(|| {
+    model("two ask for the last repetition", || {
         let budget = budget(one_each(1.0, 10.0));
         let other = budget.clone();
         let theirs = thread::spawn(move || other.withdraw(at(0)));
@@ -36,7 +37,7 @@ fn two_ask_for_the_last_repetition() {
 /// a call that added nothing.
 #[test]
 fn what_is_added_given_back_and_taken_adds_up() {
-    loom::model(|| {
+    model("what is added given back and taken adds up", || {
         let budget = budget(one_each(1.0, 10.0));
         let other = budget.clone();
         let calls = thread::spawn(move || other.deposit());
@@ -59,7 +60,7 @@ fn what_is_added_given_back_and_taken_adds_up() {
 /// Planted: `add` without its cap. Found: three where two are the most.
 #[test]
 fn two_that_fill_it_do_not_overfill_it() {
-    loom::model(|| {
+    model("two that fill it do not overfill it", || {
         let budget = budget(one_each(1.0, 2.0));
         let other = budget.clone();
         let calls = thread::spawn(move || other.deposit());
@@ -76,7 +77,7 @@ fn two_that_fill_it_do_not_overfill_it() {
 /// round, and it is there for the next one.
 #[test]
 fn what_time_adds_is_added_once() {
-    loom::model(|| {
+    model("what time adds is added once", || {
         let settings = BudgetSettings { ratio: 0.0, start: 0.0, cap: 10.0, min_per_second: 1.0 };
         let budget = budget(settings);
         let other = budget.clone();

@@ -41,3 +41,15 @@ fn a_budget_has_room_for_one() {
     let is_wrong = Some("budget.cap".to_owned());
     assert_eq!((budget(0.9), budget(1_000_001.0)), (is_wrong.clone(), is_wrong));
 }
+
+#[test]
+fn delays_grow_and_by_no_more_than_a_thousand() {
+    let factor = |factor| {
+        let backoff = Backoff { factor, ..Backoff::default() };
+        refused(Settings { backoff, ..Settings::default() })
+    };
+    assert_eq!((factor(1.0), factor(1000.0)), (None, None));
+    for wrong in [0.9, 1000.1, f64::NAN] {
+        assert_eq!(factor(wrong), Some("backoff.factor".to_owned()), "{wrong}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Models of the counting, and of the end of an interval.
 
 use crate::Timestamp;
+use crate::interleavings::model;
 use crate::shed::{Settings, Shed};
 use loom::thread;
 use std::sync::Arc;
@@ -10,13 +11,6 @@ fn at(millis: u64) -> Timestamp {
     Timestamp::ZERO + Duration::from_millis(millis)
 }
 
-fn model(run: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.max_branches = 100_000;
-    builder.check(run);
-}
-
 fn shed() -> Arc<Shed> {
     Arc::new(Shed::new(Settings::default(), at(0)))
 }
@@ -24,7 +18,7 @@ fn shed() -> Arc<Shed> {
 /// Planted: `turn_on` without its second look at the interval. Found: an overload taken for silence.
 #[test]
 fn an_interval_is_judged_once() {
-    model(|| {
+    model("an interval is judged once", || {
         let shed = shed();
         for urgency in [6, 7] {
             assert!(shed.admit(at(0), urgency, 0));
@@ -44,7 +38,7 @@ fn an_interval_is_judged_once() {
 /// Planted: the rejection counted after the arrival. Found: more admitted than were.
 #[test]
 fn nobody_sees_more_admitted_than_were() {
-    model(|| {
+    model("nobody sees more admitted than were", || {
         let shed = shed();
         for urgency in [6, 7] {
             assert!(shed.admit(at(0), urgency, 0));
@@ -62,7 +56,7 @@ fn nobody_sees_more_admitted_than_were() {
 /// Planted: the shortest wait stored without a comparison. Found: overload where a call did not wait.
 #[test]
 fn the_shortest_wait_is_kept() {
-    model(|| {
+    model("the shortest wait is kept", || {
         let shed = shed();
         assert!(shed.admit(at(0), 7, 0));
         let other = shed.clone();

@@ -1,6 +1,7 @@
 //! Against a model that keeps every call and weighs them all anew for every question.
 
 use crate::shed::{Settings, Shed};
+use crate::trials::traces;
 use crate::{SplitMix64, Timestamp};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -97,7 +98,8 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(traces(60))]
+
     #[test]
     fn it_sheds_as_the_model_does(ops in prop::collection::vec(op(), 1..120), seed: u64) {
         let shed = Shed::new(Settings::default(), Timestamp::ZERO);

@@ -222,7 +222,17 @@ fn what_makes_no_sense_is_refused() {
             "`interval` of 61s is too long; give at most 1m",
         ),
         (Settings { classes: many, ..good() }, "`classes` has 101 names; give at most 100"),
+        (
+            Settings { classes: [("last".to_owned(), 8)].into(), ..good() },
+            "`classes` has `last` at urgency 8; give 0 (never shed) to 7 (shed first)",
+        ),
     ] {
         assert_eq!(settings.check().unwrap_err().to_string(), message);
     }
+}
+
+#[test]
+fn a_class_has_the_urgency_it_was_given_and_others_have_none() {
+    let settings = Settings { classes: [("batch".to_owned(), 6)].into(), ..Settings::default() };
+    assert_eq!((settings.urgency("batch"), settings.urgency("CRITICAL")), (Some(6), None));
 }

@@ -129,6 +129,7 @@ impl Plant {
 
 /// 500 tasks of 4 calls per second are twice what can be done: half of them at best.
 #[test]
+#[cfg_attr(miri, ignore = "minutes of a service")]
 fn calls_of_one_task_are_shed_together() {
     let mut together = Plant::new(&[3], false);
     together.run(5 * SECOND, 500.0);
@@ -144,6 +145,7 @@ fn calls_of_one_task_are_shed_together() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes of a service")]
 fn the_least_important_go_first() {
     let mut plant = Plant::new(&[0, 3, 5, 7], false);
     plant.run(5 * SECOND, 500.0);
@@ -158,6 +160,7 @@ fn the_least_important_go_first() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes of a service")]
 fn all_is_admitted_again_when_the_overload_is_over() {
     let mut plant = Plant::new(&[3, 7], false);
     plant.run(20 * SECOND, 1000.0);
@@ -170,6 +173,7 @@ fn all_is_admitted_again_when_the_overload_is_over() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes of a service")]
 fn below_the_capacity_next_to_nothing_is_shed() {
     // Tasks per second: 60 and 80 % of it. At 80 % calls wait for each other now and then.
     for (per_second, at_most) in [(150.0, 0), (200.0, 240)] {

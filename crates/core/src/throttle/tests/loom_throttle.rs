@@ -1,5 +1,6 @@
 //! Models of the ring: what is counted while its places pass on to later buckets.
 
+use crate::interleavings::model;
 use crate::throttle::window::Ring;
 use loom::thread;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 /// Planted: a place that is replaced with a load and a store. Found: a lost request.
 #[test]
 fn no_count_is_lost_where_a_bucket_begins() {
-    loom::model(|| {
+    model("no count is lost where a bucket begins", || {
         let ring = Arc::new(Ring::new());
         ring.add(0);
         let other = ring.clone();
@@ -24,7 +25,7 @@ fn no_count_is_lost_where_a_bucket_begins() {
 /// Planted: the same. Found: a request of the new bucket taken for one of the old.
 #[test]
 fn a_count_of_an_old_bucket_never_appears_in_a_new_one() {
-    loom::model(|| {
+    model("a count of an old bucket never appears in a new one", || {
         let ring = Arc::new(Ring::new());
         ring.add(0);
         let other = ring.clone();
@@ -39,7 +40,7 @@ fn a_count_of_an_old_bucket_never_appears_in_a_new_one() {
 /// Planted: `take_back` without its look at the lap. Found: a request of bucket 2 taken back.
 #[test]
 fn what_is_taken_back_late_is_not_taken_from_another_bucket() {
-    loom::model(|| {
+    model("what is taken back late is not taken from another bucket", || {
         let ring = Arc::new(Ring::new());
         ring.add(0);
         let other = ring.clone();
@@ -54,7 +55,7 @@ fn what_is_taken_back_late_is_not_taken_from_another_bucket() {
 
 #[test]
 fn what_is_taken_back_by_two_is_taken_twice() {
-    loom::model(|| {
+    model("what is taken back by two is taken twice", || {
         let ring = Arc::new(Ring::new());
         ring.add(0);
         ring.add(0);

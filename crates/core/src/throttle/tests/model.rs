@@ -2,6 +2,7 @@
 
 use crate::Timestamp;
 use crate::throttle::{Settings, Throttle};
+use crate::trials::traces;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ impl Model {
 }
 
 proptest! {
+    #![proptest_config(traces(256))]
+
     #[test]
     fn it_counts_as_the_model_does(
         ops in prop::collection::vec(op(), 1..600),

@@ -35,6 +35,7 @@ fn run(
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes of a service")]
 fn after_an_outage_of_a_minute_it_has_recovered_within_five_seconds() {
     for (rate, at_most) in [(20, 5), (100, 5), (1000, 5), (10_000, 5)] {
         let seconds = run(rate, 100, |second, _, _| !(10..70).contains(&second));
@@ -51,6 +52,7 @@ fn after_an_outage_of_a_minute_it_has_recovered_within_five_seconds() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes of a service")]
 fn an_overloaded_upstream_goes_on_working_at_its_capacity() {
     // 1,000 offered, 100 can be done.
     let seconds = run(1000, 120, |_, sent, _| sent < 100);
@@ -66,6 +68,7 @@ fn an_overloaded_upstream_goes_on_working_at_its_capacity() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes of a service")]
 fn an_upstream_that_fails_a_part_of_its_requests_is_not_cut_off() {
     // 60 % fail. The fixed point is k x 0.4 = 0.8 of what is offered.
     let seconds = run(1000, 60, |_, _, random| random.next_unit() < 0.4);
