@@ -77,8 +77,7 @@ fn observe(posts: &Pipeline, meter: &Meter) {
         .with_callback(move |observer| {
             let Some(breaker) = pipeline.stats().breaker else { return };
             for (kind, calls) in [("success", breaker.successes), ("failure", breaker.failures)] {
-                observer
-                    .observe(calls, &[KeyValue::new("name", "posts"), KeyValue::new("kind", kind)]);
+                observer.observe(calls, &[name_of(&pipeline), KeyValue::new("kind", kind)]);
             }
         })
         .build();
@@ -88,10 +87,16 @@ fn observe(posts: &Pipeline, meter: &Meter) {
         .with_callback(move |observer| {
             for state in State::ALL {
                 let is = pipeline.breaker_state() == Some(state);
-                observer.observe(is.into(), &[KeyValue::new("state", state.name())]);
+                let state = KeyValue::new("state", state.name());
+                observer.observe(is.into(), &[name_of(&pipeline), state]);
             }
         })
         .build();
+}
+
+/// Each series says whose it is: without it two pipelines would write to one.
+fn name_of(pipeline: &Pipeline) -> KeyValue {
+    KeyValue::new("name", pipeline.name().to_string())
 }
 
 /// Prints what is not 0.

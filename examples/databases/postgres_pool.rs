@@ -26,7 +26,7 @@ const TABLE: &str = "drop table if exists breakerbox_items;
     create table breakerbox_items (id int primary key, name text, stock int)";
 
 /// The classes of errors that are the database's own: the connection (08), its resources (53300: too many
-/// connections), its operator (57P01, 57P03: stops and starts; 57014: timeouts), the disks, its bugs.
+/// connections), its operator (57P01 to 57P03: stops, crashes, starts; 57014: timeouts), the disks, its bugs.
 const SYSTEM: [&str; 5] = ["08", "53", "57", "58", "XX"];
 
 /// What a result says of the database's health.
@@ -61,7 +61,9 @@ fn undone<T>(result: &Result<T, sqlx::Error>) -> bool {
 
 /// Whether the connection broke. A write may have been committed before it did, so only reads go on.
 fn cut_off<T>(result: &Result<T, sqlx::Error>) -> bool {
-    matches!(result, Err(sqlx::Error::Io(_))) || code(result).as_deref() == Some("57P01")
+    matches!(result, Err(sqlx::Error::Io(_)))
+        // The server stops, or one of its other processes has crashed.
+        || matches!(code(result).as_deref(), Some("57P01" | "57P02"))
 }
 
 struct Items {
@@ -94,7 +96,10 @@ impl Items {
         // An attempt that is cut off leaves its query behind, on a connection that nobody can use meanwhile.
         // So the server is told to end it a little sooner.
         let server = url.parse::<PgConnectOptions>()?.options([("statement_timeout", "4s")]);
+        // Before the pool hands out a connection it asks it whether it is alive, so those that a restart has
+        // ended do not reach the breaker.
         let pool = PgPoolOptions::new()
+            .test_before_acquire(true)
             .max_connections(CONNECTIONS)
             .acquire_timeout(Duration::from_secs(1))
             .connect_lazy_with(server);

@@ -177,7 +177,7 @@ get post: Error { description: "not tried" }, transition, rejected
 get post: Error { description: "not tried" }, rejected
 breakerbox.breaker.calls kind=failure name=posts 4
 breakerbox.breaker.calls kind=success name=posts 1
-breakerbox.breaker.state state=open 1
+breakerbox.breaker.state name=posts state=open 1
 "#
     );
 }
