@@ -28,6 +28,7 @@
 
 #[cfg(feature = "axum")]
 mod axum;
+mod body_error;
 mod client;
 mod explanation;
 mod headers;
@@ -48,6 +49,7 @@ mod stems;
 #[cfg(feature = "tonic")]
 mod tonic;
 
+pub use body_error::BodyError;
 pub use client::{ByHost, ClientFuture, ClientLayer, ClientService};
 pub use explanation::Explanation;
 pub use headers::{

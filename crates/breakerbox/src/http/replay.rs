@@ -1,5 +1,6 @@
 //! The body of a request that may have to be sent more than once.
 
+use super::body_error::{BodyError, BoxError};
 use super::kept::{Kept, Position};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -94,14 +95,14 @@ struct Reading<B> {
 /// # }
 /// ```
 #[derive(Debug)]
-pub enum ReplayError<E> {
+pub enum ReplayError {
     /// It failed by itself.
-    Body(E),
+    Body(BodyError),
     /// The next attempt has begun, and reads it now.
     Superseded,
 }
 
-impl<E: fmt::Display> fmt::Display for ReplayError<E> {
+impl fmt::Display for ReplayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Body(error) => error.fmt(f),
@@ -110,9 +111,10 @@ impl<E: fmt::Display> fmt::Display for ReplayError<E> {
     }
 }
 
-impl<E: std::error::Error + 'static> std::error::Error for ReplayError<E> {
+impl std::error::Error for ReplayError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            // It prints as itself, so what comes next is the body's own error.
             Self::Body(error) => error.source(),
             Self::Superseded => None,
         }
@@ -169,10 +171,10 @@ impl<B> ReplayBody<B> {
     }
 }
 
-type PollFrame<B> = Poll<Option<Result<Frame<Bytes>, ReplayError<<B as Body>::Error>>>>;
+type PollFrame = Poll<Option<Result<Frame<Bytes>, ReplayError>>>;
 
-impl<B: Body<Data = Bytes> + Unpin> Shared<B> {
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> PollFrame<B> {
+impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Shared<B> {
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> PollFrame {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
             // Its task may have moved, or be another one by now.
             if !self.waiting.as_ref().is_some_and(|it| it.will_wake(cx.waker())) {
@@ -192,7 +194,7 @@ impl<B: Body<Data = Bytes> + Unpin> Shared<B> {
             }
             Some(Err(error)) => {
                 self.lost = true;
-                Some(Err(ReplayError::Body(error)))
+                Some(Err(failed(error)))
             }
             None => {
                 self.end(None);
@@ -219,18 +221,15 @@ impl<B: Body<Data = Bytes> + Unpin> Shared<B> {
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for ReplayBody<B> {
+impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for ReplayBody<B> {
     type Data = Bytes;
-    type Error = ReplayError<B::Error>;
+    type Error = ReplayError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> PollFrame {
         match &mut self.get_mut().0 {
             Of::Direct(body) => {
                 let polled = Pin::new(body).poll_frame(cx);
-                polled.map(|it| it.map(|frame| frame.map_err(ReplayError::Body)))
+                polled.map(|it| it.map(|frame| frame.map_err(failed)))
             }
             Of::Replayed(reading) => reading.poll(cx),
         }
@@ -266,8 +265,8 @@ impl<B> Reading<B> {
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> PollFrame<B> {
+impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Reading<B> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> PollFrame {
         if self.over {
             return Poll::Ready(None);
         }
@@ -294,6 +293,10 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
         }
         polled
     }
+}
+
+fn failed(error: impl Into<BoxError>) -> ReplayError {
+    ReplayError::Body(BodyError::new(error))
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,5 +1,6 @@
 //! The body of a response on its way through a pipeline.
 
+use super::body_error::{BodyError, BoxError};
 use super::explanation::Explanation;
 use super::outcome;
 use crate::clock::{Clock, SystemClock};
@@ -20,8 +21,9 @@ pin_project_lite::pin_project! {
     /// own.
     ///
     /// The call goes on until it has ended: it holds its place in the bulkhead, it counts as it ends (in a
-    /// gRPC response as its trailers say), and the deadline ends it with [`Error::Timeout`]. One that is
-    /// dropped before its end has been given up by its reader.
+    /// gRPC response as its trailers say), and the deadline ends it with [`Error::Timeout`]. What it
+    /// fails with by itself is [`Error::Inner`] with a [`BodyError`]. One that is dropped before its end
+    /// has been given up by its reader.
     ///
     /// ```
     /// use breakerbox::{Pipeline, breaker, http::ClientLayer};
@@ -122,12 +124,11 @@ impl<B, C: Clock> ResponseBody<B, C> {
 
 impl<B, C> Body for ResponseBody<B, C>
 where
-    B: Body,
-    B::Data: From<Bytes>,
+    B: Body<Data: From<Bytes>, Error: Into<BoxError>>,
     C: Clock,
 {
     type Data = B::Data;
-    type Error = Error<B::Error>;
+    type Error = Error<BodyError>;
 
     fn poll_frame(
         self: Pin<&mut Self>,
@@ -143,7 +144,7 @@ where
                 (body.as_mut().poll_frame(cx), body.is_end_stream())
             }
         };
-        let Some(going) = this.call else { return polled.map_err(Error::Inner) };
+        let Some(going) = this.call else { return polled.map_err(failed) };
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(timeout) = going.call.past_deadline() {
@@ -165,7 +166,7 @@ where
             }
             Poll::Ready(Some(Err(error))) => {
                 Going::end(this.call, Ending::Failure);
-                Poll::Ready(Some(Err(Error::Inner(error))))
+                Poll::Ready(Some(Err(failed(error))))
             }
             Poll::Ready(None) => {
                 Going::end_without_trailers(this.call);
@@ -209,8 +210,12 @@ where
     }
 }
 
+fn failed(error: impl Into<BoxError>) -> Error<BodyError> {
+    Error::Inner(BodyError::new(error))
+}
+
 /// What whoever reads a body gets when its time has run out: an error, or in gRPC a status.
-fn given_up<D, E>(timeout: Timeout, in_trailers: bool) -> Result<Frame<D>, Error<E>> {
+fn given_up<D>(timeout: Timeout, in_trailers: bool) -> Result<Frame<D>, Error<BodyError>> {
     if in_trailers {
         let told = Explanation::of_timeout(timeout.kind());
         let mut trailers = HeaderMap::new();

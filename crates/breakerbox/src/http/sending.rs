@@ -22,14 +22,13 @@ use tower_service::Service;
 /// use breakerbox::http::{Replay, ReplayBody, ReplayError, SendBody};
 /// use bytes::Bytes;
 /// use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
-/// use std::convert::Infallible;
 ///
 /// /// For a client that takes boxed bodies.
 /// #[derive(Clone)]
 /// struct Boxed;
 ///
 /// impl SendBody<Full<Bytes>> for Boxed {
-///     type Body = UnsyncBoxBody<Bytes, ReplayError<Infallible>>;
+///     type Body = UnsyncBoxBody<Bytes, ReplayError>;
 ///
 ///     fn send(&self, body: ReplayBody<Full<Bytes>>) -> Self::Body {
 ///         body.boxed_unsync()

@@ -4,7 +4,7 @@ use super::client::{ByHost, ClientFuture, ClientLayer, ClientService};
 use super::judge::ByGrpc;
 use super::response_body::ResponseBody;
 use super::sending::SendBody;
-use super::{BREAKERBOX_REASON, ReplayBody};
+use super::{BREAKERBOX_REASON, BodyError, ReplayBody};
 use crate::clock::{Clock, SystemClock};
 use crate::tower::{About, Describe};
 use crate::{Classify, Error, Hints, Pipeline};
@@ -269,7 +269,10 @@ where
     RB: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     C: Clock<Sleep: Send> + Send + Sync + 'static,
 {
-    if body.is_end_stream() { Body::empty() } else { Body::new(body.map_err(Status::from)) }
+    if body.is_end_stream() {
+        return Body::empty();
+    }
+    Body::new(body.map_err(|error| Status::from(error.map_inner(BodyError::into_inner))))
 }
 
 impl<C: Clock, D, K, H> fmt::Debug for GrpcLayer<C, D, K, H> {

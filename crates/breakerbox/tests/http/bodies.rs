@@ -1,15 +1,21 @@
 //! A response counts at the end of its body, and holds its place until then.
 
-use crate::support::{Answers, MS, Part, attempts, breaker_after, builder, counted, with_body};
-use breakerbox::http::ClientLayer;
+use crate::support::{
+    Answers, MS, Part, Parts, attempts, breaker_after, builder, counted, with_body,
+};
+use breakerbox::core::retry::Failure;
+use breakerbox::http::{BodyError, ClientLayer, Replay, ReplayError, ServerLayer, hint_of_error};
 use breakerbox::{Error, State, TimeoutKind, bulkhead};
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response};
 use http_body::Body;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
+use std::error::Error as StdError;
+use std::io;
 use std::pin::pin;
 use tokio::time::{Duration, Instant, sleep};
-use tower::{Layer, ServiceExt};
+use tower::{BoxError, Layer, ServiceExt, service_fn};
 
 fn get() -> Request<Empty<Bytes>> {
     Request::get("http://posts/1").body(Empty::new()).unwrap()
@@ -152,4 +158,56 @@ async fn a_hedge_that_answers_first_goes_on_and_the_other_is_dropped() {
     assert_eq!((successes, failures, ignored, in_flight), (0, 0, 1, 1));
     response.collect().await.unwrap();
     assert_eq!(counted(&pipeline), [1, 0, 1, 0]);
+}
+
+/// A body with boxed errors, as those of many layers are; this one breaks off.
+fn boxed() -> UnsyncBoxBody<Bytes, BoxError> {
+    Parts::of(&[Part::Data("a"), Part::Fails]).map_err(BoxError::from).boxed_unsync()
+}
+
+/// How often a body's own error is among what an error stems from, as those see it who look for it.
+fn found(error: &(dyn StdError + 'static)) -> usize {
+    let chain = std::iter::successors(Some(error), |error| (*error).source());
+    chain.filter(|error| error.is::<io::Error>()).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_with_boxed_errors_pass_both_layers() {
+    let pipeline = builder().breaker(breaker_after(9)).build().unwrap();
+    let service = service_fn(async |_: Request<_>| Ok::<_, io::Error>(Response::new(boxed())));
+    let client = ClientLayer::new(pipeline.clone()).layer(service);
+    let server = ServerLayer::new(pipeline.clone()).layer(client.map_err(|_| io::Error::other("")));
+    // Its errors are errors, which boxed ones are not.
+    let response: Response<UnsyncBoxBody<Bytes, BoxError>> = server
+        .clone()
+        .oneshot(get())
+        .await
+        .unwrap()
+        .map(|it| it.map_err(Into::into).boxed_unsync());
+    assert_eq!(found(&*response.collect().await.unwrap_err()), 1);
+
+    let error = server.oneshot(get()).await.unwrap().collect().await.unwrap_err();
+    assert_eq!((found(&error), error.to_string()), (1, "connection reset".to_owned()));
+    assert_eq!(hint_of_error(&error).failure, Failure::Reset);
+    assert_eq!(counted(&pipeline), [0, 4, 0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_own_error_of_a_body_can_be_had_back() {
+    let client = ClientLayer::new(builder().build().unwrap());
+    let service = client.layer(answers(&[Part::Fails]));
+    let error = service.oneshot(get()).await.unwrap().collect().await.unwrap_err();
+    let own = error.into_inner().unwrap().downcast::<io::Error>().unwrap();
+    assert_eq!(own.kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn uploads_with_boxed_errors_can_be_kept() {
+    let error = Replay::new(boxed(), 1024).body().collect().await.unwrap_err();
+    assert_eq!((found(&error), error.to_string()), (1, "connection reset".to_owned()));
+    let ReplayError::Body(error) = error else { panic!() };
+    assert!(error.downcast_ref::<io::Error>().is_some());
+    // Made into a body's error once more it is the same one.
+    let again = BodyError::new(BoxError::from(error));
+    assert!(again.downcast::<io::Error>().is_ok());
 }

@@ -182,7 +182,9 @@ impl RequestBody {
         let polled = match &mut self.source {
             Source::Client(client) => Pin::new(client).poll_frame(cx),
             Source::Kept(body) => Pin::new(body).poll_frame(cx).map_err(|error| match error {
-                ReplayError::Body(error) => error,
+                ReplayError::Body(error) => {
+                    error.downcast().expect("it is what `Waited` fails with")
+                }
                 ReplayError::Superseded => RequestBodyError::Superseded,
             }),
             Source::Full(bytes) => Poll::Ready(bytes.take().map(|all| Ok(Frame::data(all)))),
