@@ -1,5 +1,6 @@
 //! What an error stems from, as far as that can be told: it is looked for along its sources.
 
+use super::replay::ReplayError;
 #[cfg(feature = "reqwest-middleware")]
 use crate::Error;
 use crate::{Outcome, Rejection, Timeout};
@@ -136,7 +137,11 @@ fn of_ours(error: &(dyn StdError + 'static)) -> Option<Stem> {
     if let Some(rejection) = error.downcast_ref::<Rejection>() {
         return Some(Stem::Rejected(rejection.clone()));
     }
-    error.is::<Timeout>().then_some(Stem::of(Failure::Timeout))
+    if error.is::<Timeout>() {
+        return Some(Stem::of(Failure::Timeout));
+    }
+    // Nobody but the caller has made it.
+    matches!(error.downcast_ref()?, ReplayError::Body(_)).then_some(Stem::Caller)
 }
 
 /// Whether the attempt may have been several requests, of which the first was received.
