@@ -2,6 +2,7 @@
 
 mod around;
 mod hedges;
+mod settings;
 
 use super::*;
 use crate::breaker::{self, OpenFor, Rules, State, Window};

@@ -217,3 +217,35 @@ fn a_pipeline_tells_what_it_was_told() {
         assert_eq!(found.as_millis(), shortest, "{latency:?}");
     }
 }
+
+#[test]
+fn chaos_is_done_to_the_attempt_that_was_let_run_and_spares_who_asks() {
+    let chaos = chaos::Settings { error: Some(503), ..Default::default() };
+    let settings = Settings { chaos: Some(chaos), ..Settings::default() };
+    let pipeline = Pipeline::new(settings, at(0), 0);
+    let hit = run(&pipeline, at(0));
+    let kind = Some(chaos::FaultKind::Error(503));
+    assert_eq!(hit.fault(1), Some(chaos::Fault { kind, ..chaos::Fault::NONE }));
+    assert_eq!(hit.fault(2), None);
+    let keys = Keys { spared: true, ..Keys::default() };
+    let (spared, _) = begin(&pipeline, 0, Start { keys, ..Start::default() });
+    assert_eq!(spared.fault(1), None);
+    assert!(pipeline.chaos().unwrap().snapshot(at(0)).calls >= 1);
+}
+
+#[test]
+fn a_throttle_that_nothing_comes_back_to_rejects() {
+    let settings =
+        Settings { throttle: Some(throttle::Settings::default()), ..Settings::default() };
+    let pipeline = Pipeline::new(settings, at(0), 0);
+    let rejections = (0..200).filter(|_| {
+        let (mut call, action) = begin(&pipeline, 0, Start::default());
+        if action == runs(1) {
+            let timeout = Hint { failure: Failure::Timeout, ..Hint::NONE };
+            let ended = Event::Ended { attempt: 1, ending: Ending::Failure, hint: timeout };
+            step(&mut call, &pipeline, 0, ended);
+        }
+        action == rejected(Rejection::Throttled)
+    });
+    assert!(rejections.count() > 0);
+}

@@ -101,6 +101,7 @@ proptest! {
     #![proptest_config(traces(60))]
 
     #[test]
+    #[cfg_attr(miri, ignore = "weighs every call anew for every question")]
     fn it_sheds_as_the_model_does(ops in prop::collection::vec(op(), 1..120), seed: u64) {
         let shed = Shed::new(Settings::default(), Timestamp::ZERO);
         let mut users = SplitMix64::new(seed);
