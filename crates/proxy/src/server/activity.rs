@@ -26,6 +26,8 @@ pub(super) struct Activity {
     in_flight: Cell<u32>,
     answers: RefCell<Answers>,
     write_blocked_since: Cell<Option<Instant>>,
+    /// How often the connection's task has had its turn, in which it writes what there is.
+    turns: Cell<u32>,
     expired: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
@@ -89,6 +91,11 @@ impl Activity {
             // The rest of an answer on a slow line is not idleness.
             self.since.set(self.now());
         }
+    }
+
+    /// The connection's task has had its turn.
+    pub(super) fn had_turn(&self) {
+        self.turns.set(self.turns.get().wrapping_add(1));
     }
 
     /// Has the connection's task woken when its time is over or when draining begins. A task has
@@ -168,6 +175,17 @@ impl InFlight {
     /// A piece of the answer is there for the client.
     pub(super) fn waits_for_client(&self) {
         self.set_untaken_since(Some(self.activity.now()));
+    }
+
+    /// Has the connection's task woken, so that it writes what there is.
+    pub(super) fn ask_for_turn(&self) -> u32 {
+        self.activity.wake();
+        self.activity.turns.get()
+    }
+
+    /// Whether the connection's task has had a turn since it was asked for.
+    pub(super) fn had_turn_since(&self, asked: u32) -> bool {
+        self.activity.turns.get() != asked
     }
 
     /// Whether the client takes nothing at the moment.
@@ -296,6 +314,7 @@ impl Connections {
             in_flight: Cell::new(0),
             answers: RefCell::default(),
             write_blocked_since: Cell::new(None),
+            turns: Cell::new(0),
             expired: Cell::new(false),
             waker: RefCell::new(None),
         });

@@ -172,7 +172,9 @@ where
             finishing = true;
             finish(connection.as_mut());
         }
-        connection.as_mut().poll(cx)
+        let polled = connection.as_mut().poll(cx);
+        activity.had_turn();
+        polled
     })
     .await
 }

@@ -35,8 +35,8 @@ struct Broken {
 
 #[derive(Debug)]
 enum Wait {
-    /// The task that writes has been woken before this one and has its turn now.
-    Turn,
+    /// The task that writes has not had its turn since; when it is woken does not say when that is.
+    Turn(u32),
     /// The client takes nothing; for how long at most is known to the clock of all connections.
     Blocked(Pin<Box<Sleep>>),
 }
@@ -50,8 +50,13 @@ impl Tracked {
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(broken) = &mut self.broken else { return Poll::Ready(()) };
         loop {
-            if let Wait::Blocked(until) = &mut broken.wait {
-                ready!(until.as_mut().poll(cx));
+            match &mut broken.wait {
+                Wait::Turn(asked) if !self.in_flight.had_turn_since(*asked) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Wait::Turn(_) => {}
+                Wait::Blocked(until) => ready!(until.as_mut().poll(cx)),
             }
             if !self.in_flight.write_is_blocked() {
                 return Poll::Ready(());
@@ -77,7 +82,8 @@ impl Body for Tracked {
         match polled {
             Poll::Ready(Some(Err(error))) => {
                 self.in_flight.waits_for_client();
-                self.broken = Some(Broken { error, wait: Wait::Turn });
+                let wait = Wait::Turn(self.in_flight.ask_for_turn());
+                self.broken = Some(Broken { error, wait });
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
