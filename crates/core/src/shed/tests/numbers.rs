@@ -45,6 +45,7 @@ fn five_percent_less_than_was_admitted_and_one_percent_more_of_what_came() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "half a million priorities")]
 fn the_most_important_are_never_shed() {
     let mut control = new();
     for _ in 0..200 {
@@ -109,6 +110,7 @@ fn silence_ends_an_overload() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a million priorities")]
 fn full_recovery_takes_a_bounded_time() {
     // Calls of every priority, so many that 1 % of them is less than two.
     let mut control = new();
