@@ -72,7 +72,8 @@ pub enum EventKind {
     /// The circuit changed its state.
     Transition(Transition),
     /// The circuit of one key changed its state, where each key has a breaker of its own
-    /// ([`breaker_keys`](crate::PipelineBuilder::breaker_keys)); calls without a key have one together.
+    /// ([`breaker_keys`](crate::PipelineBuilder::breaker_keys)); calls without a key have one together. What is
+    /// said to all of them by hand is a [`Transition`](Self::Transition).
     KeyTransition(Transition),
     /// A call did not fail.
     Success {

@@ -333,7 +333,13 @@ impl<C: Clock> Inner<C> {
     }
 
     pub(crate) fn control(&self, control: Control) -> bool {
-        let notice: Notice<'_> = &mut |_, change| self.changed(change);
+        // Where there are keys that is told once, of all of them.
+        let mut told = false;
+        let notice: Notice<'_> = &mut |_, change| {
+            if !std::mem::replace(&mut told, true) || self.pipeline.keyed_breakers().is_none() {
+                self.tell(Interest::TRANSITIONS, || EventKind::Transition(change));
+            }
+        };
         self.pipeline.control(0, control, self.clock.now(), notice)
     }
 

@@ -117,7 +117,8 @@ pub struct ByGrpc;
 
 /// The code of a response that is no gRPC, where its status alone does not say enough.
 fn code_of_other<B>(response: &Response<B>) -> Option<u32> {
-    if outcome::is_grpc(response.headers()) {
+    // gRPC-Web has its status in the body: only what translates it knows that.
+    if outcome::is_grpc(response.headers()) || outcome::is_grpc_web(response.headers()) {
         return None;
     }
     if let Some(code) = outcome::grpc_status(response.headers()) {
@@ -152,6 +153,43 @@ impl<B, E: StdError + 'static> Hints<Response<B>, E> for ByGrpc {
         match result.as_ref().ok().and_then(code_of_other) {
             Some(code) => Hint { failure: Failure::Grpc(code), ..hint },
             None => hint,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Error as IoError;
+
+    #[test]
+    fn what_is_no_grpc_counts_by_the_code_that_its_status_has() {
+        let of = |status: u16, content_type: &str, code: Option<&str>| {
+            let response = Response::builder().status(status).header("content-type", content_type);
+            let response =
+                code.into_iter().fold(response, |it, code| it.header("grpc-status", code));
+            let result: Result<_, IoError> = Ok(response.body(()).expect("good headers"));
+            (ByGrpc.classify(&result), ByGrpc.hint(&result).failure)
+        };
+        let (html, grpc) = ("text/html", "application/grpc");
+        for (status, content_type, code, counts, failure) in [
+            (200, html, None, Outcome::Failure, Failure::Grpc(2)),
+            (200, html, Some("14"), Outcome::Failure, Failure::Grpc(14)),
+            (400, html, None, Outcome::Failure, Failure::Grpc(13)),
+            (404, html, None, Outcome::Success, Failure::Grpc(12)),
+            (429, html, None, Outcome::Ignored, Failure::Status(429)),
+            (502, html, None, Outcome::Failure, Failure::Status(502)),
+            (200, grpc, None, Outcome::Success, Failure::Status(200)),
+            (200, "application/grpc+proto", Some("5"), Outcome::Success, Failure::Grpc(5)),
+            (200, "application/grpc-web+proto", None, Outcome::Success, Failure::Status(200)),
+            (200, "application/grpc-web-text", None, Outcome::Success, Failure::Status(200)),
+            (503, "application/grpc-web", None, Outcome::Failure, Failure::Status(503)),
+        ] {
+            assert_eq!(
+                of(status, content_type, code),
+                (counts, failure),
+                "{status} {content_type}"
+            );
         }
     }
 }

@@ -70,12 +70,19 @@ pub fn comes_in_trailers(headers: &HeaderMap) -> bool {
 /// `application/grpc`, with a message format or a parameter or without. gRPC-Web is another thing:
 /// it has its status in the body.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    let rest = after_grpc(headers);
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ' | b'\t')))
+}
+
+/// `application/grpc-web` or `application/grpc-web-text`, with a format or without.
+pub(super) fn is_grpc_web(headers: &HeaderMap) -> bool {
+    after_grpc(headers).is_some_and(|rest| rest.to_ascii_lowercase().starts_with(b"-web"))
+}
+
+fn after_grpc(headers: &HeaderMap) -> Option<&[u8]> {
     const GRPC: &[u8] = b"application/grpc";
-    let Some(content_type) = headers.get(CONTENT_TYPE) else { return false };
-    let Some((start, rest)) = content_type.as_bytes().split_at_checked(GRPC.len()) else {
-        return false;
-    };
-    start.eq_ignore_ascii_case(GRPC) && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
+    let (start, rest) = headers.get(CONTENT_TYPE)?.as_bytes().split_at_checked(GRPC.len())?;
+    start.eq_ignore_ascii_case(GRPC).then_some(rest)
 }
 
 pub(super) fn grpc_status(headers: &HeaderMap) -> Option<u32> {

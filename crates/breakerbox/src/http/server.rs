@@ -132,7 +132,7 @@ impl<C: Clock, D, K> ServerLayer<C, D, K> {
     /// A client that does not read what it has asked for keeps the body, and with it the place, for as
     /// long as its connection lasts: neither deadline nor idle timeout ends what nobody polls. Where
     /// clients may be such, and no proxy stands before them that reads for them, this leaves them nothing
-    /// to hold.
+    /// to hold. Then neither deadline nor idle timeout bounds the body.
     ///
     /// ```
     /// use breakerbox::http::ServerLayer;

@@ -192,7 +192,8 @@ fn of_clients(error: &(dyn StdError + 'static)) -> Option<Stem> {
 
 #[cfg(feature = "reqwest")]
 fn of_reqwest(error: &reqwest::Error) -> Option<Stem> {
-    if error.is_builder() || error.is_redirect() || error.is_body() {
+    // Before timeouts, which are looked for in what the body's error stems from as well.
+    if error.is_builder() || error.is_redirect() || has_failed_to_send_its_body(error) {
         return Some(Stem::Caller);
     }
     if error.is_connect() {
@@ -201,15 +202,32 @@ fn of_reqwest(error: &reqwest::Error) -> Option<Stem> {
     error.is_timeout().then_some(Stem::of(Failure::Timeout))
 }
 
+/// Whether it was the body of the request. (That of a response is a body to reqwest, too.)
+#[cfg(feature = "reqwest")]
+fn has_failed_to_send_its_body(error: &reqwest::Error) -> bool {
+    if !error.is_request() {
+        return false;
+    }
+    let mut below = error.source();
+    while let Some(error) = below {
+        if error.downcast_ref().is_some_and(reqwest::Error::is_body) {
+            return true;
+        }
+        below = error.source();
+    }
+    false
+}
+
 /// What connections say.
 fn of_connections(error: &(dyn StdError + 'static)) -> Option<Stem> {
     #[cfg(feature = "hyper")]
     if let Some(error) = error.downcast_ref::<h2::Error>() {
-        let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
-        let theirs = error.is_remote() && error.is_reset();
-        // That is what it means: nothing was done with the request.
-        return (refused && theirs)
-            .then_some(Stem::Failed { failure: Failure::RefusedStream, never_sent: true });
+        return of_http2(error);
+    }
+    #[cfg(feature = "hyper")]
+    if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        // It was closed where an answer was due.
+        return error.is_incomplete_message().then_some(Stem::of(Failure::Reset));
     }
     match error.downcast_ref::<IoError>()?.kind() {
         ErrorKind::ConnectionRefused => Some(Stem::never_sent(Failure::Connect)),
@@ -225,4 +243,18 @@ fn of_connections(error: &(dyn StdError + 'static)) -> Option<Stem> {
         ErrorKind::TimedOut => Some(Stem::of(Failure::Timeout)),
         _ => None,
     }
+}
+
+#[cfg(feature = "hyper")]
+fn of_http2(error: &h2::Error) -> Option<Stem> {
+    if !error.is_reset() {
+        return None;
+    }
+    if error.is_remote() {
+        // That is what it means: nothing was done with the request.
+        let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        return refused.then_some(Stem::never_sent(Failure::RefusedStream));
+    }
+    // Neither the other side has reset the stream nor the protocol: a request's body has failed.
+    (!error.is_library()).then_some(Stem::Caller)
 }

@@ -46,8 +46,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// is lost between two calls, nor what was before the first, but for changes of state by from and to:
 /// those are counted while the exporter is there, by a listener that makes no good call slower.
 ///
-/// It does not keep breakers and pipelines alive. When one is gone its gauges are set to 0 once, its
-/// rates to `NaN`, and its counters stay. Its name is its label: give each another, and a new one no old name, since counters
+/// It does not keep breakers and pipelines alive. When one is gone its gauges are set once, to 0 what
+/// counts calls, keys and states, to `NaN` rates, levels and limits; its counters stay. Its name is its label: give each another, and a new one no old name, since counters
 /// never go down.
 ///
 /// ```

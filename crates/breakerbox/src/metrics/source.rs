@@ -69,11 +69,20 @@ impl Published {
         *self.gauges.lock().unwrap_or_else(PoisonError::into_inner) = gauges;
     }
 
-    /// It is gone: it has nothing any more, and its rates are of nothing. (`NaN` for all would spoil every
-    /// sum over them.)
+    /// It is gone: it has no calls and no breaker any more, and no rate, level or limit. (`NaN` for all would
+    /// spoil every sum over them.)
     pub(super) fn forget(&self) {
         for key in &*self.gauges.lock().unwrap_or_else(PoisonError::into_inner) {
-            let none = if key.name().ends_with("_rate") { f64::NAN } else { 0.0 };
+            // What a gauge means that counts is nothing; what is kept as a gauge though it only grows stays.
+            let name = key.name();
+            let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+            let none = if ends(&["_state", "_in_flight", "_queued", "_keys", "_breakers"]) {
+                0.0
+            } else if ends(&["_total", "_sum"]) {
+                continue;
+            } else {
+                f64::NAN
+            };
             with_recorder(|recorder| recorder.register_gauge(key, &METADATA).set(none));
         }
     }

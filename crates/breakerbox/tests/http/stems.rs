@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tonic::body::Body;
 use tonic::transport::server::TcpIncoming;
@@ -37,8 +38,8 @@ fn pipeline() -> Pipeline<TokioClock> {
     builder().build().unwrap()
 }
 
-fn hyper() -> Client<HttpConnector, ReplayBody<Sent>> {
-    Client::builder(TokioExecutor::new()).build_http()
+fn hyper(http2: bool) -> Client<HttpConnector, ReplayBody<Sent>> {
+    Client::builder(TokioExecutor::new()).http2_only(http2).build_http()
 }
 
 fn reqwest() -> reqwest::Client {
@@ -52,9 +53,13 @@ async fn nobody() -> SocketAddr {
 
 /// How often a request was sent again, and what the breaker counted.
 async fn over_hyper(method: Method, uri: &str, body: Sent) -> (u64, [u64; 4]) {
+    over(false, method, uri, body).await
+}
+
+async fn over(http2: bool, method: Method, uri: &str, body: Sent) -> (u64, [u64; 4]) {
     let pipeline = pipeline();
     let request = Request::builder().method(method).uri(uri).body(body).unwrap();
-    let service = ClientLayer::new(pipeline.clone()).layer(hyper());
+    let service = ClientLayer::new(pipeline.clone()).layer(hyper(http2));
     service.oneshot(request).await.unwrap_err();
     (pipeline.stats().retries, counted(&pipeline))
 }
@@ -71,19 +76,90 @@ async fn what_hyper_could_not_connect_for_was_never_sent() {
     }
 }
 
-#[tokio::test]
-async fn a_body_that_fails_by_itself_is_the_callers_fault() {
+/// Takes connections, says this to each, and keeps them or lets them go.
+async fn says(said: &'static str, keep: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
         let mut open = Vec::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            open.push(stream);
+        while let Ok((mut stream, _)) = listener.accept().await {
+            if !keep {
+                assert_ne!(stream.read(&mut [0; 1000]).await.unwrap(), 0);
+            }
+            stream.write_all(said.as_bytes()).await.unwrap();
+            if keep {
+                open.push(stream);
+            }
         }
     });
-    let parts = [Ok(Frame::data(Bytes::from("half"))), Err(io::Error::other("the file is gone"))];
-    let broken = StreamBody::new(tokio_stream::iter(parts)).boxed_unsync();
-    assert_eq!(over_hyper(Method::PUT, &uri, broken).await, (0, [0, 0, 1, 0]));
+    uri
+}
+
+/// A body that breaks off so.
+fn broken(kind: io::ErrorKind) -> impl http_body::Body<Data = Bytes, Error = io::Error> {
+    let parts =
+        [Ok(Frame::data(Bytes::from("half"))), Err(io::Error::new(kind, "the file is gone"))];
+    StreamBody::new(tokio_stream::iter(parts))
+}
+
+#[tokio::test]
+async fn a_body_that_fails_by_itself_is_the_callers_fault() {
+    let uri = says("", true).await;
+    for kind in [io::ErrorKind::Other, io::ErrorKind::TimedOut, io::ErrorKind::ConnectionRefused] {
+        for http2 in [false, true] {
+            let body = broken(kind).boxed_unsync();
+            let came = over(http2, Method::PUT, &uri, body).await;
+            assert_eq!(came, (0, [0, 0, 1, 0]), "{kind}, HTTP/2: {http2}");
+        }
+        let pipeline = pipeline();
+        let body = reqwest::Body::wrap(broken(kind).boxed());
+        let request = reqwest().put(&uri).body(body).build().unwrap();
+        let service = ClientLayer::new(pipeline.clone()).layer(reqwest());
+        service.oneshot(request).await.unwrap_err();
+        assert_eq!(counted(&pipeline), [0, 0, 1, 0], "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_without_an_answer_is_a_reset() {
+    let uri = says("", false).await;
+    let on = breakerbox::retry::When::http().without(breakerbox::retry::Failure::Reset);
+    for (on, retries) in [(breakerbox::retry::When::http(), 2), (on, 0)] {
+        let retry = breakerbox::retry::Settings { on, budget: None, ..attempts(3) };
+        let pipeline = builder().retry(retry).build().unwrap();
+        let request = Request::get(&uri).body(bytes("")).unwrap();
+        let service = ClientLayer::new(pipeline.clone()).layer(hyper(false));
+        service.oneshot(request).await.unwrap_err();
+        assert_eq!(pipeline.stats().retries, retries);
+    }
+}
+
+/// Reads answers to their end, as a cache does.
+struct Reads;
+
+#[async_trait::async_trait]
+impl reqwest_middleware::Middleware for Reads {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        extensions: &mut http::Extensions,
+        next: reqwest_middleware::Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        let answer = next.run(request, extensions).await?;
+        Ok(http::Response::new(answer.bytes().await?).into())
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_below_is_a_failure() {
+    let uri = says("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", false).await;
+    let pipeline = pipeline();
+    let client = reqwest_middleware::ClientBuilder::new(reqwest())
+        .with(ClientLayer::new(pipeline.clone()))
+        .with(Reads)
+        .build();
+    client.get(&uri).timeout(30_000 * MS).send().await.unwrap_err();
+    assert_eq!(counted(&pipeline), [0, 3, 0, 0]);
 }
 
 /// A server that takes payments and then sends elsewhere; how many it has taken.

@@ -350,6 +350,10 @@ impl Call {
     ) -> Action {
         if hint.failure == Failure::Timeout && ending == Ending::Failure && self.is_nearly_over(now)
         {
+            // It is this attempt's error that the driver has now.
+            if let Some(last) = self.more.as_mut().and_then(|more| more.last.as_mut()) {
+                *last = (End::Delivered { attempt: number }, true);
+            }
             return self.deadline_exceeded(pipeline, now, now, notice);
         }
         let streaming = self.phase == Phase::Streaming;

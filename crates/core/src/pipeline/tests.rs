@@ -127,7 +127,9 @@ fn who_was_told_the_deadline_may_find_it_over_a_moment_before_us() {
         Settings { deadline: Some(millis(100)), breaker: breaker(4), ..Settings::default() };
     let pipeline = retrying(settings, retry::Settings::default());
     let timed_out = Hint { failure: retry::Failure::Timeout, ..Hint::NONE };
-    for (time, told, over) in [(89, None, false), (90, None, true), (90, Some(95), true)] {
+    for (time, told, over) in
+        [(89, None, false), (90, None, true), (90, Some(95), true), (6, Some(8), false)]
+    {
         let start = Start { left: told.map(millis), ..Start::default() };
         let (mut call, _) = pipeline.begin(at(0), start, &mut |_, _| {});
         let ended = Event::Ended { attempt: 1, ending: Ending::Failure, hint: timed_out };
@@ -138,7 +140,22 @@ fn who_was_told_the_deadline_may_find_it_over_a_moment_before_us() {
     }
     // The caller's own was shorter, which says nothing of the other side.
     let seen = pipeline.endpoints().breaker(0).unwrap().snapshot(at(100));
-    assert_eq!((seen.started, seen.failures, seen.ignored, seen.in_flight), (3, 2, 1, 0));
+    assert_eq!((seen.started, seen.failures, seen.ignored, seen.in_flight), (4, 3, 1, 0));
+}
+
+#[test]
+fn the_driver_has_the_error_of_the_attempt_that_found_the_deadline_over() {
+    let settings = Settings { deadline: Some(millis(500)), fallback: true, ..Settings::default() };
+    let pipeline = retrying(settings, retry::Settings::default());
+    let mut call = run(&pipeline, at(0));
+    assert_eq!(end(&mut call, &pipeline, at(1), Ending::Failure), Action::Wait);
+    let again = call.next_attempt().unwrap();
+    let action = call.step(&pipeline, again, Event::Time, &mut |_, _| {});
+    assert!(matches!(action, Action::Run { attempt: 2, .. }), "{action:?}");
+    let hint = Hint { failure: retry::Failure::Timeout, ..Hint::NONE };
+    let ended = Event::Ended { attempt: 2, ending: Ending::Failure, hint };
+    let action = step(&mut call, &pipeline, 495, ended);
+    assert_eq!(action, Action::Done { end: End::Delivered { attempt: 2 }, fallback: true });
 }
 
 #[test]

@@ -7,14 +7,16 @@ use crate::retry::Failure;
 use crate::{Outcome, Timestamp};
 use std::time::Duration;
 
-/// Whoever was told the deadline may find it over so long before us: timers are rounded, and the clock
-/// may be coarse.
+/// Whoever was told the deadline may find it over so long before us, and no more than this part of a short
+/// one: timers are rounded, and the clock may be coarse.
 const BEFORE_DEADLINE: Duration = Duration::from_millis(10);
+const PART_OF_DEADLINE: u32 = 8;
 
 impl Call {
     /// Whether an attempt that has run out of time has so because the call's is over.
     pub(super) fn is_nearly_over(&self, now: Timestamp) -> bool {
-        self.deadline <= now + BEFORE_DEADLINE
+        let before = BEFORE_DEADLINE.min(self.deadline.since(self.begun) / PART_OF_DEADLINE);
+        self.deadline <= now + before
     }
 
     /// What is due first happened first; at one instant the deadline comes before the timeout. It

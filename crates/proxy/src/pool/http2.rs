@@ -36,6 +36,16 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 /// Bytes that all responses of a connection together may send ahead.
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 
+/// An answer that was given up may still come in pieces for so long, and of so many it is remembered that
+/// they were.
+const GIVEN_UP_TIME: Duration = Duration::from_secs(10);
+const GIVEN_UP: usize = 1_000;
+
+/// So many frames of answers that are not remembered any more a connection may bring in its whole life: each
+/// is answered with a reset, which waits in memory until it is sent. With h2's own bound, 1,024, some dozens
+/// of large answers given up at once would end the connection for all others.
+const FORGOTTEN_FRAMES: usize = 65_536;
+
 /// Largest header list of a response, in bytes.
 const MAX_RESPONSE_HEAD: u32 = 64 * 1024;
 
@@ -182,7 +192,10 @@ impl SharedConnection {
             .keep_alive_timeout(PING_TIMEOUT)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(MAX_RESPONSE_HEAD);
+            .max_header_list_size(MAX_RESPONSE_HEAD)
+            .reset_stream_duration(GIVEN_UP_TIME)
+            .max_concurrent_reset_streams(GIVEN_UP)
+            .max_local_error_reset_streams(FORGOTTEN_FRAMES);
         let limit = self.address.connect_timeout;
         let (sender, connection) =
             match timeout(limit, builder.handshake(TokioIo::new(stream))).await {

@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
@@ -28,6 +28,8 @@ pub(super) struct Activity {
     write_blocked_since: Cell<Option<Instant>>,
     /// How often the connection's task has had its turn, in which it writes what there is.
     turns: Cell<u32>,
+    /// Who waits for that.
+    waiting: RefCell<Vec<Waker>>,
     expired: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
@@ -96,6 +98,9 @@ impl Activity {
     /// The connection's task has had its turn.
     pub(super) fn had_turn(&self) {
         self.turns.set(self.turns.get().wrapping_add(1));
+        if !self.waiting.borrow().is_empty() {
+            self.waiting.take().into_iter().for_each(Waker::wake);
+        }
     }
 
     /// Has the connection's task woken when its time is over or when draining begins. A task has
@@ -177,20 +182,21 @@ impl InFlight {
         self.set_untaken_since(Some(self.activity.now()));
     }
 
-    /// Has the connection's task woken, so that it writes what there is.
+    /// Has the connection's task woken, so that it writes what there is. Which turn it has had until now.
     pub(super) fn ask_for_turn(&self) -> u32 {
         self.activity.wake();
         self.activity.turns.get()
     }
 
-    /// Whether the connection's task has had a turn since it was asked for.
-    pub(super) fn had_turn_since(&self, asked: u32) -> bool {
-        self.activity.turns.get() != asked
-    }
-
-    /// Whether the client takes nothing at the moment.
-    pub(super) fn write_is_blocked(&self) -> bool {
-        self.activity.write_blocked_since.get().is_some()
+    /// Ready when the connection's task has had a turn since that one, and its client has taken what it
+    /// wrote.
+    pub(super) fn poll_written(&self, turn: u32, waker: &Waker) -> Poll<()> {
+        let blocked = self.activity.write_blocked_since.get().is_some();
+        if self.activity.turns.get() != turn && !blocked {
+            return Poll::Ready(());
+        }
+        self.activity.waiting.borrow_mut().push(waker.clone());
+        Poll::Pending
     }
 
     fn set_untaken_since(&self, since: Option<Instant>) {
@@ -315,6 +321,7 @@ impl Connections {
             answers: RefCell::default(),
             write_blocked_since: Cell::new(None),
             turns: Cell::new(0),
+            waiting: RefCell::default(),
             expired: Cell::new(false),
             waker: RefCell::new(None),
         });

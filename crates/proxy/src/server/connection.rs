@@ -194,8 +194,9 @@ impl<H: Handler> Session<H> {
         let response = self.handler.handle(request, &self.peer, two_lengths).await;
         // A client that does not read keeps hyper from asking the body, which has an eye on its
         // deadline only while it is asked. Over HTTP/2 it can do so by its window alone.
-        let stream = if self.heads.is_none() { own_stream() } else { None };
+        let http2 = self.heads.is_none();
+        let stream = if http2 { own_stream() } else { None };
         in_flight.answer_began(response.body().deadline(), stream);
-        response.map(|body| Tracked::new(body, in_flight))
+        response.map(|body| Tracked::new(body, in_flight, http2))
     }
 }

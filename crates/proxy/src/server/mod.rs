@@ -12,6 +12,7 @@ mod heads;
 pub mod limits;
 mod listen;
 mod tracked;
+mod unsent;
 mod watched;
 
 use std::fmt;

@@ -32,7 +32,7 @@ impl Came {
             self.headless += 1;
             return;
         };
-        assert_eq!(response.status(), 200);
+        assert_eq!(response.status(), 200, "{:?}", response.headers());
         self.heads += 1;
         let mut body = response.into_body();
         while let Some(frame) = within(body.frame()).await {
@@ -60,6 +60,11 @@ async fn over_http1(address: SocketAddr, answers: usize) -> Came {
     came
 }
 
+/// A text of so many bytes.
+fn full_of(bytes: usize) -> String {
+    "0123456789".repeat(bytes / 10)
+}
+
 /// So many times ten at once, over one connection.
 async fn over_http2(address: SocketAddr, answers: usize) -> Came {
     let (client, _) = client::http2(address).await;
@@ -84,7 +89,7 @@ async fn over_http2(address: SocketAddr, answers: usize) -> Came {
 
 #[tokio::test]
 async fn of_an_answer_that_chaos_cuts_off_the_client_sees_what_came_before() {
-    let long = || Response::new(full("0123456789".repeat(50_000)));
+    let long = || Response::new(full(full_of(500_000)));
     let upstreams = [
         Upstream::http1(move |_| async move { long() }).await.address,
         Upstream::http2(move |_| async move { long() }).await.address,
@@ -120,4 +125,29 @@ async fn of_an_upstream_that_dies_in_its_answer_the_client_sees_what_came_before
         assert_eq!(over_http1(gateway.address, 50).await, expected, "HTTP/1, {answer}");
         assert_eq!(over_http2(gateway.address, 50).await, expected, "HTTP/2, {answer}");
     }
+}
+
+#[tokio::test]
+async fn many_large_answers_given_up_do_not_end_the_connection_of_the_others() {
+    let long = full_of(3_000_000);
+    let upstream = Upstream::http2(move |_| {
+        let long = long.clone();
+        async move { Response::new(full(long)) }
+    })
+    .await;
+    let gateway = Protected::over_http2(upstream.address, "");
+    let address = gateway.address;
+    let mut all = JoinSet::new();
+    for _ in 0..50 {
+        all.spawn(async move {
+            for _ in 0..20 {
+                let (mut client, _) = client::http1(address).await;
+                let response = within(client.send_request(request())).await.unwrap();
+                assert_eq!(response.status(), 200, "{:?}", response.headers());
+                // It is dropped with its body unread.
+            }
+        });
+    }
+    all.join_all().await;
+    assert_eq!((upstream.connections(), upstream.requests()), (1, 1000));
 }
