@@ -40,9 +40,10 @@ fn value_of_time(value: &HeaderValue) {
         let sent = to_grpc_timeout(timeout);
         let read = HeaderValue::try_from(&sent).expect("digits and a unit");
         let read = grpc_timeout(&one("grpc-timeout", &read)).expect("ours can be read");
-        // Rounded down, to what the unit can say; then it stays as it is.
-        let unit = if sent.ends_with('m') { 1 } else { 3_600_000 };
-        assert!(read <= timeout && timeout - read < Duration::from_millis(unit), "{sent}");
+        // Milliseconds are rounded up, coarser units down; then it stays as it is.
+        let off = if sent.ends_with('m') { (read, timeout, 1) } else { (timeout, read, 3_600_000) };
+        let (more, less, unit) = off;
+        assert!(less <= more && more - less < Duration::from_millis(unit), "{sent}");
         assert_eq!(to_grpc_timeout(read), sent);
     }
     let ours = time_left(&one("breakerbox-deadline-ms", value));

@@ -3,4 +3,6 @@
 #[cfg(loom)]
 mod loom_budget;
 #[cfg(not(loom))]
+mod model;
+#[cfg(not(loom))]
 mod settings;
