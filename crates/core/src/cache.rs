@@ -1,6 +1,10 @@
 //! How long an answer may be given again: as a cache gives it while it is fresh, or as a fallback gives
 //! the last good one when there is no better.
 
+#[cfg(test)]
+#[cfg(not(loom))]
+mod model;
+
 use crate::settings_error::refuse;
 use crate::{SettingsError, Timestamp};
 use std::time::Duration;

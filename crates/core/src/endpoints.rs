@@ -1,5 +1,9 @@
 //! The endpoints of one upstream, each behind a breaker of its own.
 
+#[cfg(test)]
+#[cfg(not(loom))]
+mod model;
+
 use crate::Timestamp;
 use crate::breaker::{Breaker, Permit, Rejected, Rules, State, Transition};
 use crate::keyed::Evict;

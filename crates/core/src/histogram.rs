@@ -1,5 +1,9 @@
 //! Durations in a fixed number of buckets.
 
+#[cfg(test)]
+#[cfg(not(loom))]
+mod model;
+
 use crate::sync::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -7,7 +11,7 @@ use std::time::Duration;
 /// a few will do.
 const STEPS: u64 = if cfg!(loom) { 2 } else { 16 };
 const STEP_BITS: u32 = STEPS.ilog2();
-/// Everything from here on (some 73 minutes) is in the last bucket.
+/// The last bucket begins at some 69 minutes, and takes all that is longer.
 const DOUBLINGS: u64 = if cfg!(loom) { 1 } else { 28 };
 const BUCKETS: usize = (STEPS + STEPS * DOUBLINGS) as usize;
 

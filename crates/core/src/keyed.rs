@@ -1,5 +1,9 @@
 //! A bounded store of one value for each of many keys: a tenant, a client, a host.
 
+#[cfg(test)]
+#[cfg(not(loom))]
+mod model;
+
 use crate::Timestamp;
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 use std::collections::BTreeMap;
@@ -46,6 +50,9 @@ pub trait Evict {
 /// time to time, the one that is worth least, and among equals the one that was not used for the
 /// longest time. So a new key always finds a place, what is precious mostly stays, and throwing out
 /// costs the same however many there are.
+///
+/// A store for 1,024 keys or more is in sixteen parts. Each is full by itself, so the first one is
+/// thrown out a little before there are as many as there may be.
 ///
 /// ```
 /// use breakerbox_core::Timestamp;
