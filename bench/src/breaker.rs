@@ -15,7 +15,6 @@ use tower_resilience::circuitbreaker::{CircuitBreakerLayer, SlidingWindowType};
 pub const CORE: &str = "core: window by time";
 pub const BLOCKING: &str = "breakerbox: blocking, by time";
 pub const ASYNC: &str = "breakerbox: async, by time";
-pub const LAYER: &str = "breakerbox: Tower, by time";
 pub const CORE_LATENCIES: &str = "core: by time, with a histogram of latencies";
 pub const LATENCIES: &str = "breakerbox: blocking, with a histogram of latencies";
 
@@ -114,7 +113,11 @@ fn ours() -> Vec<Case> {
     for (name, breaker) in variants {
         cases.push(Case::each(name, move || succeeds(waker, breaker.call(async || good(1)))));
     }
-    cases.push(face(LAYER, Pipeline::builder("layer").breaker(Settings::default()).build(), Ready));
+    cases.push(face(
+        "breakerbox: Tower, by time",
+        Pipeline::builder("layer").breaker(Settings::default()).build(),
+        Ready,
+    ));
     cases
 }
 

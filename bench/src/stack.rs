@@ -21,7 +21,6 @@ use tower_resilience::timelimiter::TimeLimiterLayer;
 
 pub const CORE: &str = "core: the machine";
 pub const READY: &str = "breakerbox: async, ready at once";
-pub const LAYER: &str = "breakerbox: Tower, ready at once";
 pub const PENDING: &str = "breakerbox: async, pending once";
 
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -72,7 +71,7 @@ fn ours() -> Vec<Case> {
         Case::each("breakerbox: blocking, without timeout", move || {
             blocking.call(|| good(1)).is_ok()
         }),
-        face(LAYER, stack().attempt_timeout(TIMEOUT).build(), Ready),
+        face("breakerbox: Tower, ready at once", stack().attempt_timeout(TIMEOUT).build(), Ready),
         face("breakerbox: Tower, pending once", stack().attempt_timeout(TIMEOUT).build(), Pending),
     ]
 }

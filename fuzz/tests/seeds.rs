@@ -1,19 +1,13 @@
 //! Every kept seed, and with them every input that was ever found to break something, goes through
 //! its target without a fault.
 
-use std::fs;
-use std::path::Path;
+mod kept;
 
 fn run_all(target: &str, run: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
-    let mut seeds: Vec<_> =
-        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    seeds.sort();
-    assert!(!seeds.is_empty(), "no seeds in {}", folder.display());
-    for seed in seeds {
+    for (path, seed) in kept::seeds(target) {
         // Shown where it fails.
-        println!("{}", seed.display());
-        run(&fs::read(&seed).unwrap());
+        println!("{}", path.display());
+        run(&seed);
     }
 }
 

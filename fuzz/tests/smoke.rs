@@ -7,10 +7,11 @@
 //! FUZZ_SEED=7 FUZZ_TIMES=100 cargo test --release --manifest-path fuzz/Cargo.toml --no-default-features --test smoke
 //! ```
 
+mod kept;
+
 use breakerbox_core::SplitMix64;
+use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::Path;
-use std::{env, fs};
 
 const LONGEST: usize = 4096;
 
@@ -18,7 +19,7 @@ const LONGEST: usize = 4096;
 fn run_changed(target: &str, inputs: u64, run: fn(&[u8])) {
     let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
     let (first, times) = (number("FUZZ_SEED").unwrap_or(0), number("FUZZ_TIMES").unwrap_or(1));
-    let seeds = seeds(target);
+    let seeds: Vec<_> = kept::seeds(target).into_iter().map(|(_, seed)| seed).collect();
     for seed in first..first + inputs * times {
         let input = changed(&seeds, &mut SplitMix64::new(seed));
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(&input))) {
@@ -26,14 +27,6 @@ fn run_changed(target: &str, inputs: u64, run: fn(&[u8])) {
             resume_unwind(panic);
         }
     }
-}
-
-fn seeds(target: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
-    let mut paths: Vec<_> =
-        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    paths.into_iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
 /// A number below `end`; 0 where there is none.

@@ -1,5 +1,6 @@
 //! What happens to a breaker and its calls, for those who listen.
 
+use crate::lock::lock;
 use crate::{Name, Rejection, TimeoutKind};
 use breakerbox_core::breaker::Transition;
 use futures_core::Stream;
@@ -8,7 +9,7 @@ use std::ops::BitOr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -296,7 +297,7 @@ impl Listeners {
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<[Listener]>> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.list)
     }
 }
 
@@ -363,10 +364,6 @@ impl Drop for Listening {
 
 /// The breaker's end of a stream: when the breaker goes, the stream ends.
 struct Sender(Arc<Mutex<Queue>>);
-
-fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Sender {
     fn send(&self, event: Event) {

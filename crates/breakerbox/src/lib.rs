@@ -115,6 +115,7 @@ mod events;
 #[cfg(feature = "http")]
 pub mod http;
 mod inner;
+mod lock;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod name;

@@ -1,9 +1,10 @@
 //! The name of a breaker, which every rejection carries.
 
+use crate::lock::lock;
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// So many names are kept for ever, so that copying one costs nothing.
 const KEPT: usize = 4096;
@@ -33,7 +34,7 @@ enum Kind {
 impl Name {
     pub(crate) fn new(name: &str) -> Self {
         static NAMES: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
-        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = lock(&NAMES);
         let names = names.get_or_insert_default();
         Self(match names.get(name) {
             Some(kept) => Kind::Kept(kept),

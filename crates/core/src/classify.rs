@@ -42,6 +42,26 @@ pub const fn grpc_status(code: u32) -> Outcome {
     }
 }
 
+/// The code that a call of gRPC has come to whose answer is no gRPC, as a proxy or another server gives it,
+/// by its HTTP status (gRPC's "HTTP to gRPC Status Code Mapping").
+///
+/// ```
+/// use breakerbox_core::classify;
+///
+/// assert_eq!(classify::grpc_code_of_http(502), 14); // UNAVAILABLE
+/// assert_eq!(classify::grpc_code_of_http(200), 2); // UNKNOWN: a page where a message was due
+/// ```
+pub const fn grpc_code_of_http(status: u16) -> u32 {
+    match status {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

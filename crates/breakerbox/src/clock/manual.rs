@@ -1,10 +1,11 @@
 //! A clock that stands still until it is told otherwise.
 
 use super::Clock;
+use crate::lock::lock;
 use breakerbox_core::Timestamp;
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
@@ -57,7 +58,7 @@ impl ManualClock {
     }
 
     fn lock(&self) -> MutexGuard<'_, Time> {
-        self.time.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.time)
     }
 }
 

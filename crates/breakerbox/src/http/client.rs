@@ -1,22 +1,21 @@
 //! A pipeline around a service that sends requests.
 
 use super::headers::time_left;
+use super::hosts::ByHost;
 use super::judge::ByProtocol;
 use super::plan::ByBody;
+use super::repeats::{Methods, Repeats};
 use super::response_body::ResponseBody;
 use super::sending::{AsItIs, SendBody, Sending};
 use crate::clock::{Clock, SystemClock};
 use crate::inner::Inner;
-use crate::pipeline::PipelineFuture;
+use crate::pipeline::{PipelineFuture, Told};
 use crate::tower::{About, Describe, OverLayers, take_ready};
 use crate::{Classify, Error, Hints, Pipeline, breaker, retry};
 use bytes::Bytes;
-use http::header::HOST;
-use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, Method, Request, Response};
 use http_body::Body;
 use std::fmt;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -80,84 +79,32 @@ pub(super) struct With<W, D, K, H> {
     pub(super) tells: bool,
 }
 
-/// Whether requests of this path may be sent again.
-type MayRepeat = dyn Fn(&str) -> bool + Send + Sync;
+impl<W, D, K: Clone, H: Clone> With<W, D, K, H> {
+    /// What a request says of its call. It has no more time than its own headers give it.
+    pub(super) fn told<R, C: Clock>(
+        &self,
+        request: &R,
+        headers: &HeaderMap,
+        inner: &Inner<C>,
+    ) -> Told
+    where
+        D: Describe<R>,
+    {
+        let told = self.describe.describe(request, About::new(inner.seed)).told();
+        told.within(time_left(headers))
+    }
 
-/// Which requests may be sent again, though they may have been received.
-#[derive(Clone)]
-pub(super) struct Repeats {
-    methods: Methods,
-    paths: Option<Arc<MayRepeat>>,
-    header: Option<HeaderName>,
-}
-
-#[derive(Clone)]
-enum Methods {
-    /// Those that are idempotent.
-    Idempotent,
-    These(Arc<[Method]>),
-}
-
-impl Methods {
-    fn contain(&self, method: &Method) -> bool {
-        match self {
-            Self::Idempotent => retry::IDEMPOTENT.contains(&method.as_str()),
-            Self::These(methods) => methods.contains(method),
+    /// How a response is judged.
+    pub(super) fn plan<C: Clock>(&self, inner: &Arc<Inner<C>>) -> ByBody<C, K, H> {
+        let (classify, hints) = (self.classify.clone(), self.hints.clone());
+        ByBody {
+            inner: Arc::clone(inner),
+            classify,
+            hints,
+            idle: self.idle,
+            until_head: false,
+            call: None,
         }
-    }
-}
-
-impl Repeats {
-    pub(super) fn may(&self, method: &Method, path: &str, headers: &HeaderMap) -> bool {
-        self.methods.contain(method)
-            || self.paths.as_ref().is_some_and(|may| may(path))
-            || self.header.as_ref().is_some_and(|name| headers.contains_key(name))
-    }
-}
-
-/// Calls of one host, with its port, belong together.
-///
-/// ```
-/// use breakerbox::http::{ByHost, ClientLayer};
-/// use breakerbox::clock::SystemClock;
-/// use breakerbox::http::AsItIs;
-/// use breakerbox::{Pipeline, breaker};
-///
-/// // A breaker for each host: one that is down takes no other with it.
-/// let web = Pipeline::builder("web").breaker(breaker::Settings::default()).breaker_keys(100).build()?;
-/// let layer: ClientLayer<SystemClock, AsItIs, ByHost> = ClientLayer::new(web);
-/// assert_eq!(layer.pipeline().stats().keyed_breakers, Some((0, 0)));
-/// # Ok::<(), breakerbox::BuildError>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ByHost;
-
-impl<B> Describe<Request<B>> for ByHost {
-    fn describe(&self, request: &Request<B>, about: About) -> About {
-        let uri = request.uri();
-        let usual = match uri.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTPS => Some(443),
-            Some(scheme) if *scheme == Scheme::HTTP => Some(80),
-            _ => None,
-        };
-        match uri.authority() {
-            Some(authority) => of_host(about, authority.host(), authority.port_u16().or(usual)),
-            None => {
-                match request.headers().get(HOST).map(|it| Authority::try_from(it.as_bytes())) {
-                    Some(Ok(said)) => of_host(about, said.host(), said.port_u16().or(usual)),
-                    Some(Err(_)) | None => about,
-                }
-            }
-        }
-    }
-}
-
-/// The key of a host, however it is written.
-pub(super) fn of_host(about: About, host: &str, port: Option<u16>) -> About {
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    match bare.parse::<IpAddr>() {
-        Ok(address) => about.key((address, port)),
-        Err(_) => about.key((host.trim_end_matches('.').to_ascii_lowercase(), port)),
     }
 }
 
@@ -420,23 +367,14 @@ where
         let service = take_ready(&mut self.service);
         let inner = Arc::clone(self.layer.pipeline.inner());
         let with = &self.layer.with;
-        let told = with.describe.describe(&request, About::new(inner.seed)).told();
-        let told = told.within(time_left(request.headers()));
+        let told = with.told(&request, request.headers(), &inner);
         let repeats = inner.pipeline.repeats_at_all();
         let keep = repeats.then_some(with.max_body);
         let repeatable =
             with.repeats.may(request.method(), request.uri().path(), request.headers());
         let operation =
             Sending::new(service, request, with.send.clone(), keep, repeatable, with.tells);
-        let (classify, hints, idle) = (with.classify.clone(), with.hints.clone(), with.idle);
-        let plan = ByBody {
-            inner: Arc::clone(&inner),
-            classify,
-            hints,
-            idle,
-            until_head: false,
-            call: None,
-        };
+        let plan = with.plan(&inner);
         ClientFuture { running: PipelineFuture::new(inner, operation, plan, told) }
     }
 }

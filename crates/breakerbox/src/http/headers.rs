@@ -104,12 +104,11 @@ pub fn time_left(headers: &HeaderMap) -> Option<Duration> {
 /// The shortest one that is said.
 fn deadline_ms(headers: &HeaderMap) -> Option<Duration> {
     let all = headers.get_all(BREAKERBOX_DEADLINE_MS).iter();
-    all.filter_map(|value| whole(value.to_str().ok()?)).map(Duration::from_millis).min()
+    all.filter_map(|value| whole(value.to_str().ok()?.trim())).map(Duration::from_millis).min()
 }
 
 /// A number of nothing but digits; one that is too large is as large as can be.
 fn whole(text: &str) -> Option<u64> {
-    let text = text.trim();
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
@@ -189,10 +188,7 @@ pub fn urgency(headers: &HeaderMap, shed: Option<&shed::Settings>) -> Option<u8>
 pub fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(GRPC_TIMEOUT)?.to_str().ok()?.trim();
     let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
-    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let count: u64 = digits.parse().ok()?;
+    let count = whole(digits).filter(|_| digits.len() <= 8)?;
     Some(match unit {
         "H" => Duration::from_secs(count * 3600),
         "M" => Duration::from_secs(count * 60),

@@ -124,17 +124,13 @@ fn code_of_other<B>(response: &Response<B>) -> Option<u32> {
     if let Some(code) = outcome::grpc_status(response.headers()) {
         return Some(code);
     }
-    // https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
     match response.status() {
-        StatusCode::BAD_REQUEST => Some(13),
-        StatusCode::UNAUTHORIZED => Some(16),
-        StatusCode::FORBIDDEN => Some(7),
-        StatusCode::NOT_FOUND => Some(12),
+        // Of these the status itself says more.
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => None,
-        _ => Some(2),
+        other => Some(classify::grpc_code_of_http(other.as_u16())),
     }
 }
 

@@ -33,10 +33,12 @@ mod client;
 mod explanation;
 mod headers;
 mod health;
+mod hosts;
 mod judge;
 mod kept;
 mod outcome;
 mod plan;
+mod repeats;
 mod replay;
 #[cfg(feature = "reqwest")]
 mod reqwest;
@@ -50,7 +52,7 @@ mod stems;
 mod tonic;
 
 pub use body_error::BodyError;
-pub use client::{ByHost, ClientFuture, ClientLayer, ClientService};
+pub use client::{ClientFuture, ClientLayer, ClientService};
 pub use explanation::Explanation;
 pub use headers::{
     BREAKERBOX_ATTEMPT, BREAKERBOX_DEADLINE_MS, BREAKERBOX_FALLBACK, BREAKERBOX_REASON,
@@ -58,6 +60,7 @@ pub use headers::{
     urgency,
 };
 pub use health::health;
+pub use hosts::ByHost;
 pub use judge::{ByGrpc, ByProtocol, ByStatus};
 pub use outcome::{comes_in_trailers, hint_of_headers, of_grpc_trailers, of_headers};
 pub use replay::{Replay, ReplayBody, ReplayError};

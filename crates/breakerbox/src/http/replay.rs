@@ -2,12 +2,13 @@
 
 use super::body_error::{BodyError, BoxError};
 use super::kept::{Kept, Position};
+use crate::lock::lock;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 /// A body that is kept while it is sent, so that the next attempt can begin from the front. Only so much
@@ -297,10 +298,6 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Reading<B> {
 
 fn failed(error: impl Into<BoxError>) -> ReplayError {
     ReplayError::Body(BodyError::new(error))
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<B> fmt::Debug for Replay<B> {

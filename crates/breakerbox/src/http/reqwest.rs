@@ -1,7 +1,7 @@
 //! reqwest: a client behind a pipeline.
 
-use super::client::{ByHost, ClientService, With, of_host};
-use super::headers::time_left;
+use super::client::ClientService;
+use super::hosts::{ByHost, of_host};
 use super::plan::ByBody;
 use super::sending::{is_hedgeable, tell};
 use crate::clock::Clock;
@@ -60,27 +60,18 @@ where
     fn call(&mut self, request: reqwest::Request) -> Self::Future {
         let service = Converted(take_ready(&mut self.service));
         let inner = Arc::clone(self.layer.pipeline.inner());
-        let With { describe, classify, hints, idle, repeats, tells, .. } = &self.layer.with;
-        let told = describe.describe(&request, About::new(inner.seed)).told();
-        let told = told.within(time_left(request.headers()));
+        let with = &self.layer.with;
+        let told = with.told(&request, request.headers(), &inner);
         let again = inner.pipeline.repeats_at_all();
         let operation = Sending {
             service,
             spare: if again { request.try_clone() } else { None },
-            repeatable: repeats.may(request.method(), request.url().path(), request.headers()),
+            repeatable: with.repeats.may(request.method(), request.url().path(), request.headers()),
             request: Some(request),
-            tells: *tells,
+            tells: with.tells,
             ready: true,
         };
-        let (classify, hints, idle) = (classify.clone(), hints.clone(), *idle);
-        let plan = ByBody {
-            inner: Arc::clone(&inner),
-            classify,
-            hints,
-            idle,
-            until_head: false,
-            call: None,
-        };
+        let plan = with.plan(&inner);
         ReqwestFuture { running: PipelineFuture::new(inner, operation, plan, told) }
     }
 }

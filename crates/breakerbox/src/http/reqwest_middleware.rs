@@ -2,13 +2,14 @@
 
 use super::client::ClientLayer;
 use crate::clock::Clock;
+use crate::lock::lock;
 use crate::tower::Describe;
 use crate::{Classify, Error, Hints};
 use http::{Extensions, Response};
 use reqwest::{Body, Request};
 use reqwest_middleware::{Middleware, Next};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -60,10 +61,6 @@ where
 
 fn own(error: Error<reqwest::Error>) -> reqwest_middleware::Error {
     reqwest_middleware::Error::middleware(error)
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What comes after the middleware, as a service.

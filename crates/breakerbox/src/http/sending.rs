@@ -172,13 +172,13 @@ where
 /// Tells the other side how much time is left, and which attempt it is.
 pub(super) fn tell(headers: &mut HeaderMap, number: u32, left: Option<Duration>) {
     if let Some(left) = left {
+        tell_time_left(headers, left);
         if outcome::is_grpc(headers)
             && grpc_timeout(headers).is_none()
             && let Ok(value) = HeaderValue::try_from(to_grpc_timeout(left))
         {
             headers.insert(GRPC_TIMEOUT, value);
         }
-        tell_time_left(headers, left);
     }
     if number > 1 {
         headers.insert(BREAKERBOX_ATTEMPT, HeaderValue::from(number));

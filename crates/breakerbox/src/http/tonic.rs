@@ -1,6 +1,7 @@
 //! tonic: clients behind a pipeline, and errors as statuses.
 
-use super::client::{ByHost, ClientFuture, ClientLayer, ClientService};
+use super::client::{ClientFuture, ClientLayer, ClientService};
+use super::hosts::ByHost;
 use super::judge::ByGrpc;
 use super::response_body::ResponseBody;
 use super::sending::SendBody;

@@ -40,7 +40,8 @@ pub(super) const METRICS: &[Metric] = &[
     ),
     gauge("breakerbox_breaker_in_flight", "Calls under way", |seen| {
         Some(breaker(seen)?.in_flight as f64)
-    }),
+    })
+    .of_what_is_there(),
     gauge("breakerbox_breaker_window_calls", "Outcomes in the window", |seen| {
         Some(breaker(seen)?.window.calls as f64)
     }),
@@ -58,13 +59,15 @@ pub(super) const METRICS: &[Metric] = &[
             let is = |state| if state == breaker.state { 1.0 } else { 0.0 };
             State::ALL.map(|state| (label("state", state.name()), is(state))).into()
         },
-    ),
+    )
+    .of_what_is_there(),
     // A counter that the facade has no kind for: its counters are whole.
     gauges("breakerbox_breaker_state_seconds_total", "Time spent in each state", |seen| {
         let Some(breaker) = breaker(seen) else { return Vec::new() };
         let times = State::ALL.into_iter().zip(breaker.time_in);
         times.map(|(state, time)| (label("state", state.name()), time.as_secs_f64())).collect()
     })
+    .counts_on()
     .unit(Unit::Seconds),
     counters("breakerbox_breaker_transitions_total", "Changes of state, by from and to", |seen| {
         by_pair(seen.changes)
@@ -76,7 +79,8 @@ pub(super) const METRICS: &[Metric] = &[
     ),
     gauge("breakerbox_breaker_keys", "Keys with a breaker of their own", |seen| {
         Some(seen.stats.keyed_breakers?.0 as f64)
-    }),
+    })
+    .of_what_is_there(),
     counter(
         "breakerbox_breaker_keys_evicted_total",
         "Breakers of keys thrown out to make room",
@@ -92,7 +96,8 @@ pub(super) const METRICS: &[Metric] = &[
         });
         let counted = State::ALL.into_iter().zip(breakers);
         counted.map(|(state, count)| (label("state", state.name()), count.into())).collect()
-    }),
+    })
+    .of_what_is_there(),
 ];
 
 /// Where each key has a breaker of its own, the one of calls without a key shows only if there are any: it

@@ -84,6 +84,7 @@ pub(super) const METRICS: &[Metric] = &[
         "How long the calls took that came back, together",
         |seen| Some(seen.stats.latency.as_ref()?.sum().as_secs_f64()),
     )
+    .counts_on()
     .unit(Unit::Seconds),
 ];
 

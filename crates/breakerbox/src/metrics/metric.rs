@@ -26,6 +26,8 @@ pub(super) struct Metric {
     pub(super) unit: Unit,
     pub(super) help: &'static str,
     pub(super) read: Read,
+    /// What a gauge says of a breaker or pipeline that is gone; `None`: what it said last.
+    pub(super) gone: Option<f64>,
 }
 
 /// How its values are read. Where the policy is not there it has none.
@@ -49,16 +51,17 @@ pub(super) const fn counter(
     help: &'static str,
     read: fn(&Seen<'_>) -> Option<u64>,
 ) -> Metric {
-    Metric { name, unit: Unit::Count, help, read: Read::Counter(read) }
+    Metric { name, unit: Unit::Count, help, read: Read::Counter(read), gone: None }
 }
 
-/// A gauge, of which there is one for each pipeline.
+/// A gauge, of which there is one for each pipeline. Of one that is gone a rate, a level or a limit is no
+/// number; where that would spoil a sum say [`of_what_is_there`](Metric::of_what_is_there).
 pub(super) const fn gauge(
     name: &'static str,
     help: &'static str,
     read: fn(&Seen<'_>) -> Option<f64>,
 ) -> Metric {
-    Metric { name, unit: Unit::Count, help, read: Read::Gauge(read) }
+    Metric { name, unit: Unit::Count, help, read: Read::Gauge(read), gone: Some(f64::NAN) }
 }
 
 /// Counters that differ in a label or more.
@@ -67,7 +70,7 @@ pub(super) const fn counters(
     help: &'static str,
     read: fn(&Seen<'_>) -> Vec<(Labels, u64)>,
 ) -> Metric {
-    Metric { name, unit: Unit::Count, help, read: Read::Counters(read) }
+    Metric { name, unit: Unit::Count, help, read: Read::Counters(read), gone: None }
 }
 
 /// Gauges that differ in a label or more.
@@ -76,7 +79,7 @@ pub(super) const fn gauges(
     help: &'static str,
     read: fn(&Seen<'_>) -> Vec<(Labels, f64)>,
 ) -> Metric {
-    Metric { name, unit: Unit::Count, help, read: Read::Gauges(read) }
+    Metric { name, unit: Unit::Count, help, read: Read::Gauges(read), gone: Some(f64::NAN) }
 }
 
 /// One label beside the name.
@@ -93,6 +96,18 @@ pub(super) fn labels(
 }
 
 impl Metric {
+    /// A gauge that counts: what is gone has none.
+    pub(super) const fn of_what_is_there(mut self) -> Self {
+        self.gone = Some(0.0);
+        self
+    }
+
+    /// A gauge that only grows, as a counter does: it stays.
+    pub(super) const fn counts_on(mut self) -> Self {
+        self.gone = None;
+        self
+    }
+
     pub(super) const fn unit(mut self, unit: Unit) -> Self {
         self.unit = unit;
         self
@@ -109,7 +124,7 @@ impl Metric {
     }
 
     /// Sets it to what was seen. The gauges that were set go into `gauges`.
-    pub(super) fn publish(&self, seen: &Seen<'_>, gauges: &mut Vec<Key>) {
+    pub(super) fn publish(&self, seen: &Seen<'_>, gauges: &mut Vec<(Key, f64)>) {
         let count = |labels: Labels, value: u64| {
             let key = self.key(seen, labels);
             with_recorder(|recorder| recorder.register_counter(&key, &METADATA).absolute(value));
@@ -117,7 +132,7 @@ impl Metric {
         let mut set = |labels: Labels, value: f64| {
             let key = self.key(seen, labels);
             with_recorder(|recorder| recorder.register_gauge(&key, &METADATA).set(value));
-            gauges.push(key);
+            gauges.extend(self.gone.map(|gone| (key, gone)));
         };
         match self.read {
             Read::Counter(read) => {

@@ -30,6 +30,7 @@ mod source;
 
 use crate::Registry;
 use crate::clock::Clock;
+use crate::lock::lock;
 use crate::observable::sealed::Sealed as _;
 use crate::observable::{Observable, Source};
 use metric::Metric;
@@ -37,7 +38,7 @@ use source::Watched;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Publishes what breakers and pipelines have seen as metrics.
 ///
@@ -150,7 +151,7 @@ impl Exporter {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, Watched>> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.watched)
     }
 }
 

@@ -8,10 +8,12 @@ pub(super) const METRICS: &[Metric] = &[
     }),
     gauge("breakerbox_bulkhead_in_flight", "Attempts that run", |seen| {
         Some(seen.stats.bulkhead.as_ref()?.in_flight.into())
-    }),
+    })
+    .of_what_is_there(),
     gauge("breakerbox_bulkhead_queued", "Attempts in the queue", |seen| {
         Some(seen.stats.bulkhead.as_ref()?.queued.into())
-    }),
+    })
+    .of_what_is_there(),
     counters("breakerbox_bulkhead_rejected_total", "Attempts that the bulkhead refused", |seen| {
         let Some(bulkhead) = &seen.stats.bulkhead else { return Vec::new() };
         let by_reason = [
@@ -26,7 +28,8 @@ pub(super) const METRICS: &[Metric] = &[
     }),
     gauge("breakerbox_adaptive_limit_in_flight", "Attempts that run", |seen| {
         Some(seen.stats.adaptive_limit.as_ref()?.in_flight.into())
-    }),
+    })
+    .of_what_is_there(),
     counter(
         "breakerbox_adaptive_limit_rejected_total",
         "Attempts above the adaptive limit",
@@ -43,7 +46,8 @@ pub(super) const METRICS: &[Metric] = &[
     }),
     gauge("breakerbox_rate_limit_keys", "Keys with a limit of their own", |seen| {
         Some(seen.stats.rate_limit.as_ref()?.keys as f64)
-    }),
+    })
+    .of_what_is_there(),
     counter("breakerbox_rate_limit_evicted_total", "Keys forgotten to make room", |seen| {
         Some(seen.stats.rate_limit.as_ref()?.evicted)
     }),

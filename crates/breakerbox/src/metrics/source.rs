@@ -1,11 +1,12 @@
 //! What an exporter has of each breaker or pipeline.
 
 use super::metric::{METADATA, Metric, Seen};
+use crate::lock::lock;
 use crate::observable::Source;
 use crate::{EventKind, Interest, ListenerId, State, Transition};
 use ::metrics::{Key, with_recorder};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 /// A breaker or pipeline, for as long as somebody else has it.
 pub(super) struct Watched {
@@ -19,8 +20,8 @@ pub(super) struct Watched {
 pub(super) struct Published {
     changes: Changes,
     key_changes: Changes,
-    /// The gauges that it had last.
-    gauges: Mutex<Vec<Key>>,
+    /// The gauges that it had last, and what they say of one that is gone.
+    gauges: Mutex<Vec<(Key, f64)>>,
 }
 
 /// Changes of state, by from and to.
@@ -66,24 +67,14 @@ impl Published {
         let seen = Seen { source, stats, changes, key_changes };
         let mut gauges = Vec::new();
         super::all().for_each(|metric: &Metric| metric.publish(&seen, &mut gauges));
-        *self.gauges.lock().unwrap_or_else(PoisonError::into_inner) = gauges;
+        *lock(&self.gauges) = gauges;
     }
 
     /// It is gone: it has no calls and no breaker any more, and no rate, level or limit. (`NaN` for all would
     /// spoil every sum over them.)
     pub(super) fn forget(&self) {
-        for key in &*self.gauges.lock().unwrap_or_else(PoisonError::into_inner) {
-            // What a gauge means that counts is nothing; what is kept as a gauge though it only grows stays.
-            let name = key.name();
-            let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
-            let none = if ends(&["_state", "_in_flight", "_queued", "_keys", "_breakers"]) {
-                0.0
-            } else if ends(&["_total", "_sum"]) {
-                continue;
-            } else {
-                f64::NAN
-            };
-            with_recorder(|recorder| recorder.register_gauge(key, &METADATA).set(none));
+        for (key, gone) in &*lock(&self.gauges) {
+            with_recorder(|recorder| recorder.register_gauge(key, &METADATA).set(*gone));
         }
     }
 }

@@ -21,6 +21,7 @@ pub(super) struct Tracked {
     body: ResponseBody,
     in_flight: InFlight,
     /// Over HTTP/2 a client makes room for each answer by itself.
+    http2: bool,
     unsent: Option<Unsent>,
     broken: Option<Broken>,
 }
@@ -34,8 +35,7 @@ struct Broken {
 
 impl Tracked {
     pub(super) fn new(body: ResponseBody, in_flight: InFlight, http2: bool) -> Self {
-        let unsent = (http2 && !body.is_end_stream()).then(Unsent::default);
-        Self { body, in_flight, unsent, broken: None }
+        Self { body, in_flight, http2, unsent: None, broken: None }
     }
 
     /// Ready when what came before the error has been written.
@@ -48,13 +48,12 @@ impl Tracked {
     }
 
     /// Follows a piece that may not be the last one.
-    fn follow(&self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        match &self.unsent {
-            Some(unsent) if !self.body.is_end_stream() => {
-                frame.map_data(|bytes| unsent.counted(bytes))
-            }
-            _ => frame,
+    fn follow(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        if !self.http2 || self.body.is_end_stream() {
+            return frame;
         }
+        let unsent = &mut self.unsent;
+        frame.map_data(|bytes| unsent.get_or_insert_default().counted(bytes))
     }
 }
 

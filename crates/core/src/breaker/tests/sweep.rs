@@ -156,16 +156,16 @@ fn trace(seed: u64) -> Result<(), String> {
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "how long a test runs is said from outside")]
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|value| value.parse().unwrap())
+/// How long it runs can be said where it is built.
+fn number(said: Option<&str>) -> Option<u64> {
+    said.map(|value| value.parse().unwrap())
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "millions of steps")]
 fn long_random_traces_show_what_the_model_shows() {
-    let first = number("BREAKERBOX_SEED").unwrap_or(0);
-    let steps = number("BREAKERBOX_STEPS").unwrap_or(4_000_000);
+    let first = number(option_env!("BREAKERBOX_SEED")).unwrap_or(0);
+    let steps = number(option_env!("BREAKERBOX_STEPS")).unwrap_or(4_000_000);
     let traces = steps / STEPS_OF_A_TRACE as u64;
     for seed in first..first + traces.max(1) {
         if let Err(difference) = trace(seed) {
